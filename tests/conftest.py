@@ -1,0 +1,25 @@
+"""Fixtures that all tests share."""
+import pytest
+from pyemu.clock import Clock
+
+
+class FakeClock(Clock):
+    """A clock that goes only when told, calling timers back in order as it passes them."""
+
+    def __init__(self):
+        self.time = 0
+        super().__init__(source=lambda: self.time)
+        self.resume()
+
+    def advance(self, ns=0, *, us=0, ms=0, seconds=0):
+        """Let that much virtual time pass."""
+        end = self.time + ns + round(us * 1e3 + ms * 1e6 + seconds * 1e9)
+        while (deadline := self.next_deadline()) is not None and deadline <= end:
+            self.time = max(self.time, deadline)
+            self.run_due()
+        self.time = end
+
+
+@pytest.fixture
+def clock():
+    return FakeClock()
