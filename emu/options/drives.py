@@ -1,0 +1,89 @@
+"""Disks: `-hda FILE`, `-drive KEY=VALUE,...` and the image given as a bare argument."""
+from pyemu.config import DriveConfig, UserError
+from pyemu.options import keyvalue
+from pyemu.options.request import Request
+
+FORMATS = ("raw", "qcow2")
+IDE_DRIVES = 4
+UNITS_PER_BUS = 2
+KEYS = ("file", "format", "if", "index", "bus", "unit", "media", "snapshot", "readonly",
+        "read-only", "id")
+OTHER_INTERFACES = ("scsi", "sd", "mtd", "floppy", "pflash", "virtio", "none")
+
+
+def hard_disk(index: int):
+    """The handler of -hda (index 0) to -hdd (3)."""
+    def handle(request: Request, file: str) -> None:
+        letter = "abcd"[index]
+        _add(request, DriveConfig(file, index, f"-hd{letter} {file}"))
+    return handle
+
+
+def bare_image(request: Request, file: str) -> None:
+    _add(request, DriveConfig(file, 0, file))
+
+
+def drive(request: Request, text: str) -> None:
+    values = keyvalue.parse(text, KEYS)
+    if not values.get("file"):
+        raise UserError("Must specify a file")
+    interface = values.get("if", "ide")
+    if interface in OTHER_INTERFACES:
+        raise UserError(f"bus type '{interface}' is not supported, only 'ide' is")
+    if interface != "ide":
+        raise UserError(f"unsupported bus type '{interface}'")
+    media = values.get("media", "disk")
+    if media == "cdrom":
+        raise UserError("media=cdrom is not supported, only 'disk' is")
+    if media != "disk":
+        raise UserError(f"'{media}' invalid media")
+    image_format = values.get("format")
+    if image_format is not None and image_format not in FORMATS:
+        raise UserError(f"Unknown driver '{image_format}', known are {', '.join(FORMATS)}")
+    read_only = keyvalue.on_off(values, "readonly", keyvalue.on_off(values, "read-only", False))
+    _add(request, DriveConfig(
+        file=values["file"],
+        index=_index(request, values),
+        source=f"-drive {text}",
+        format=image_format,
+        # What a drive does not say is settled by -snapshot, which may come later.
+        snapshot=keyvalue.on_off(values, "snapshot", False),
+        read_only=read_only,
+        id=values.get("id", ""),
+    ))
+    if "snapshot" in values:
+        request.drives_with_own_snapshot.add(request.config.drives[-1].index)
+
+
+def _index(request: Request, values: dict[str, str]) -> int:
+    """The place that the keys name, or else the first free one."""
+    if "bus" in values or "unit" in values:
+        if "index" in values:
+            raise UserError("index cannot be used with bus and unit")
+        bus = keyvalue.number(values, "bus", 0)
+        unit = keyvalue.number(values, "unit", 0)
+        if bus < 0 or not 0 <= unit < UNITS_PER_BUS:
+            raise UserError(f"unit {unit} of bus {bus} does not exist")
+        index = bus * UNITS_PER_BUS + unit
+    elif "index" in values:
+        index = keyvalue.number(values, "index", 0)
+    else:
+        taken = {drive.index for drive in request.config.drives}
+        index = next(index for index in range(IDE_DRIVES + 1) if index not in taken)
+    if not 0 <= index < IDE_DRIVES:
+        raise UserError(f"there is no IDE drive {index}: the machine has places 0 to "
+                        f"{IDE_DRIVES - 1}")
+    return index
+
+
+def _add(request: Request, new: DriveConfig) -> None:
+    if not new.file:
+        raise UserError("The 'file' block driver requires a file name")
+    for other in request.config.drives:
+        if other.index == new.index:
+            bus, unit = divmod(new.index, UNITS_PER_BUS)
+            raise UserError(
+                f"drive with bus={bus}, unit={unit} (index={new.index}) exists: {other.source}")
+        if new.id and other.id == new.id:
+            raise UserError(f"Duplicate ID '{new.id}' for drive")
+    request.config.drives.append(new)

@@ -1,0 +1,151 @@
+"""The machine: memory, CPU, firmware, boot, clock, adapters and what runs on it."""
+import os
+import re
+
+from pyemu.config import DEFAULT_RAM, DISPLAYS, MIB, UserError
+from pyemu.cpu_models import MODELS, listing
+from pyemu.options import keyvalue
+from pyemu.options.request import Answer, Request
+
+RAM_STEP = 8192  # bytes; sizes are rounded up to it
+BOOT_DEVICES = "abcdn"
+BOOT_PLACES = 3  # the CMOS has room for three
+MACHINES = ("pc",)
+OTHER_ACCELERATORS = ("kvm", "xen", "hax", "hvf", "nvmm", "whpx", "qtest")
+OTHER_VGA = ("cirrus", "vmware", "xenfb", "qxl", "virtio", "tcx", "cg3")
+
+
+def memory(request: Request, text: str) -> None:
+    values = keyvalue.parse(text, ("size",), implied="size")
+    size = keyvalue.size(values.get("size", str(DEFAULT_RAM // MIB)), "size", unit="M")
+    if size < MIB:
+        raise UserError("the machine needs at least 1M of memory")
+    host = _host_memory()
+    if host and size > host:
+        raise UserError(f"cannot set up guest memory 'pc.ram': this host has {host // MIB}M in all")
+    request.config.ram_bytes = -(-size // RAM_STEP) * RAM_STEP
+
+
+def _host_memory() -> int:
+    """RAM and swap of the host in bytes; 0 where it does not tell."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            fields = dict(line.split(":", 1) for line in file)
+        return sum(int(fields[name].split()[0]) for name in ("MemTotal", "SwapTotal")) * 1024
+    except (OSError, KeyError, ValueError):
+        return 0
+
+
+def cpu(request: Request, text: str) -> None:
+    if text in ("help", "?"):
+        raise Answer(listing())
+    model, comma, _ = text.partition(",")
+    if comma:
+        raise UserError("CPU features cannot be chosen one by one, only a model can")
+    if model == "host":
+        raise UserError("CPU model 'host' requires KVM, which is not here")
+    if model not in MODELS:
+        raise UserError(f"unable to find CPU model '{model}' (-cpu help lists them)")
+    request.config.cpu_model = model
+
+
+def smp(request: Request, text: str) -> None:
+    keys = ("cpus", "maxcpus", "sockets", "dies", "clusters", "cores", "threads")
+    values = keyvalue.parse(text, keys, implied="cpus")
+    for key in values:
+        if keyvalue.number(values, key, 1) != 1:
+            raise UserError("the machine has one CPU")
+
+
+def machine(request: Request, text: str) -> None:
+    if text in ("help", "?"):
+        raise Answer("Supported machines are:\npc    Standard PC (i440FX + PIIX) (default)")
+    values = keyvalue.parse(text, ("type", "accel"), implied="type")
+    if values.get("type", "pc") not in MACHINES:
+        raise UserError(f"unsupported machine type '{values['type']}', only 'pc' is there")
+    if "accel" in values:
+        _accelerator(values["accel"].split(":"))
+
+
+def accelerator(request: Request, text: str) -> None:
+    if text in ("help", "?"):
+        raise Answer("Accelerators supported in pyemu:\ntcg")
+    values = keyvalue.parse(text, ("accel",), implied="accel")
+    _accelerator([values.get("accel", "")])
+
+
+def _accelerator(names: list[str]) -> None:
+    """The first usable one is taken, as in QEMU's `accel=kvm:tcg`."""
+    if "tcg" in names:
+        return
+    for name in names:
+        if name not in OTHER_ACCELERATORS:
+            raise UserError(f"invalid accelerator {name}")
+    raise UserError(f"no {names[0]} here: the CPU is emulated, which is called tcg")
+
+
+def boot(request: Request, text: str) -> None:
+    config = request.config
+    values = keyvalue.parse(text, ("order", "menu"), implied="order")
+    order = values.get("order", config.boot_order)
+    for place, device in enumerate(order):
+        if device not in BOOT_DEVICES:
+            raise UserError(f"Invalid boot device '{device}'")
+        if device in order[:place]:
+            raise UserError(f"Boot device '{device}' was given twice")
+    if not order:
+        raise UserError("the boot order is empty")
+    if len(order) > BOOT_PLACES:
+        raise UserError("Too many boot devices for PC")
+    config.boot_order = order
+    config.boot_menu = keyvalue.on_off(values, "menu", config.boot_menu)
+
+
+def rtc(request: Request, text: str) -> None:
+    base = keyvalue.parse(text, ("base",)).get("base", "utc")
+    if base in ("utc", "localtime"):
+        request.config.rtc_base = base
+        return
+    from datetime import datetime
+    date = re.fullmatch(r"\d{4}-\d\d-\d\d(T\d\d:\d\d:\d\d)?", base, re.ASCII)
+    try:
+        request.config.rtc_base = datetime.fromisoformat(date[0] if date else "")
+    except ValueError:
+        raise UserError("invalid datetime format, valid are '2006-06-17T16:01:21', '2006-06-17', "
+                        "'utc' and 'localtime'") from None
+
+
+def vga(request: Request, name: str) -> None:
+    if name in OTHER_VGA:
+        raise UserError(f"vga type '{name}' is not supported, only std and none are")
+    if name not in ("std", "none"):
+        raise UserError(f"unknown vga type: {name}")
+    request.config.vga = None if name == "none" else name
+    request.vga_given = True
+
+
+def network(request: Request, text: str) -> None:
+    """-net none and -nic none: a machine without the network adapter."""
+    if text != "none":
+        raise UserError("only 'none' is supported")
+    request.config.nic = None
+
+
+def display(request: Request, text: str) -> None:
+    if text == "help":
+        raise Answer("Available display backend types:\n" + "\n".join(DISPLAYS))
+    if text not in DISPLAYS:
+        kind = text.partition(",")[0]
+        raise UserError(f"Parameter 'type' does not accept value '{kind}', "
+                        f"only {', '.join(DISPLAYS)}")
+    request.display = text
+
+
+def name(request: Request, text: str) -> None:
+    request.config.name = keyvalue.parse(text, ("guest",), implied="guest").get("guest", "")
+
+
+def firmware_dir(request: Request, path: str) -> None:
+    if not os.path.isdir(path):
+        raise UserError("no such directory")
+    request.config.firmware_dirs.append(path)

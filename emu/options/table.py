@@ -1,0 +1,166 @@
+"""Every option: how it is spelled, what it takes, what it does and what the help says."""
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pyemu import __version__
+from pyemu.config import UserError
+from pyemu.options import chardevs, drives, machine
+from pyemu.options.request import Answer, Request
+
+USAGE = "usage: pyemu [options] [disk_image]"
+
+
+class Option(NamedTuple):
+    """handle(request, value) takes the argument, or "" where `takes` is empty.
+
+    names: spellings without the dash; takes: what stands for the argument in the help.
+    """
+
+    names: tuple[str, ...]
+    takes: str
+    help: str
+    handle: Callable[[Request, str], None]
+
+
+def setting(attribute: str) -> Callable[[Request, str], None]:
+    """The option's argument becomes an attribute of the Config as it is."""
+    def handle(request: Request, value: str) -> None:
+        setattr(request.config, attribute, value)
+    return handle
+
+
+def switch(attribute: str) -> Callable[[Request, str], None]:
+    """The option turns an attribute of the Config on."""
+    def handle(request: Request, value: str) -> None:
+        setattr(request.config, attribute, True)
+    return handle
+
+
+def show_help(request: Request, value: str) -> None:
+    raise Answer(help_text())
+
+
+def show_version(request: Request, value: str) -> None:
+    raise Answer(f"pyemu emulator version {__version__}")
+
+
+def nographic(request: Request, value: str) -> None:
+    request.nographic = True
+
+
+def nodefaults(request: Request, value: str) -> None:
+    request.nodefaults = True
+
+
+def trace(request: Request, text: str) -> None:
+    request.config.trace.append(text)
+
+
+GROUPS: dict[str, tuple[Option, ...]] = {
+    "Standard": (
+        Option(("h", "help"), "", "show this help", show_help),
+        Option(("version",), "", "show the version", show_version),
+        Option(("name",), "NAME", "name of the machine, shown by `info name`", machine.name),
+        Option(("M", "machine"), "pc[,accel=tcg]", "the machine: an i440FX PC", machine.machine),
+        Option(("accel",), "tcg", "the CPU is always emulated", machine.accelerator),
+        Option(("cpu",), "MODEL", "CPU model, qemu64 unless told; `help` lists them", machine.cpu),
+        Option(("smp",), "1", "number of CPUs, which is one", machine.smp),
+        Option(("m",), "SIZE", "memory in MiB, or with a suffix K, M or G; 128 unless told",
+               machine.memory),
+        Option(("rtc",), "base=BASE", "clock of the machine: utc, localtime or a date such as "
+               "2006-06-17T16:01:21", machine.rtc),
+    ),
+    "Disks": (
+        *(Option((f"hd{letter}",), "FILE", f"image of IDE hard disk {index}",
+                 drives.hard_disk(index)) for index, letter in enumerate("abcd")),
+        Option(("drive",), "file=FILE[,KEY=VALUE...]", "a disk: format=raw|qcow2, if=ide, "
+               "index=0..3 or bus= and unit=, media=disk, snapshot=on|off, readonly=on|off, id=",
+               drives.drive),
+        Option(("snapshot",), "", "keep what the guest writes in memory, not in the images",
+               switch("snapshot")),
+    ),
+    "Boot": (
+        Option(("boot",), "[order=]DEVICES[,menu=on|off]",
+               "where to boot from: a floppy, c disk, d CD-ROM, n network", machine.boot),
+        Option(("kernel",), "FILE", "boot this Linux kernel", setting("kernel")),
+        Option(("initrd",), "FILE", "with this initial RAM disk", setting("initrd")),
+        Option(("append",), "TEXT", "and this kernel command line", setting("append")),
+        Option(("L",), "DIR", "look for firmware here first", machine.firmware_dir),
+        Option(("no-reboot",), "", "end when the guest reboots", switch("no_reboot")),
+        Option(("no-shutdown",), "", "pause when the guest powers off, instead of ending",
+               switch("no_shutdown")),
+        Option(("S",), "", "start paused: `cont` in the monitor lets it go",
+               switch("start_paused")),
+    ),
+    "Display and network": (
+        Option(("display",), "none", "where to show the screen", machine.display),
+        Option(("nographic",), "", "no screen; COM1 and the monitor share the terminal "
+               "(Ctrl-A h for help)", nographic),
+        Option(("vga",), "std|none", "the display adapter", machine.vga),
+        Option(("net", "nic"), "none", "leave out the network adapter", machine.network),
+    ),
+    "Serial ports and monitor": (
+        Option(("serial",), "DEV", "where the next of COM1 to COM4 leads", chardevs.serial),
+        Option(("monitor",), "DEV", "where the monitor is, or none", chardevs.monitor),
+        Option(("debugcon",), "DEV", "where the debug port leads", chardevs.debugcon),
+        Option(("chardev",), "KIND,id=ID[,KEY=VALUE...]",
+               "a device by the name ID: stdio, null, file, pty or socket, with mux=on shared by "
+               "several ports and monitors", chardevs.chardev),
+        Option(("nodefaults",), "", "only the ports, adapters and monitors that are asked for",
+               nodefaults),
+    ),
+    "Tracing and housekeeping": (
+        Option(("trace",), "[enable=]PATTERN|events=FILE|file=FILE",
+               "record the events that match; `help` lists them", trace),
+        Option(("D",), "FILE", "log file", setting("log_file")),
+        Option(("pidfile",), "FILE", "write the process id here", setting("pid_file")),
+    ),
+}
+NOTES = """\
+DEV is one of: stdio, mon:stdio (shared with the monitor), file:PATH, null, none,
+pty, unix:PATH[,server=on][,wait=off], tcp:HOST:PORT[,server=on][,wait=off],
+chardev:ID. The disk_image is that of IDE hard disk 0, as after -hda.
+Two dashes are as good as one."""
+
+OPTIONS = {name: option for group in GROUPS.values() for option in group for name in option.names}
+
+# QEMU's other options, so that one of them is not called a misspelling.
+NOT_SUPPORTED = """
+    numa add-fd set global mem-path mem-prealloc k audio-help audio audiodev device uuid fda
+    cdrom blockdev mtdblock sd fsdev virtfs iscsi usb usbdevice spice portrait rotate
+    full-screen vnc win2k-hack no-fd-bootchk no-acpi no-hpet acpitable smbios netdev tpmdev
+    bios pflash dtb compat fw_cfg parallel qmp qmp-pretty mon singlestep overcommit gdb s d
+    dfilter seed enable-kvm xen-domid xen-attach xen-domid-restrict action loadvm daemonize
+    option-rom icount watchdog-action echr incoming only-migratable chroot runas sandbox
+    readconfig no-user-config plugin async-teardown msg dump-vmstate enable-sync-profile
+    object old-param semihosting prom-env
+"""
+
+
+def lookup(word: str) -> Option:
+    """The option of an argument that begins with a dash. Raises UserError."""
+    name = word.removeprefix("-").removeprefix("-")
+    if name in OPTIONS:
+        return OPTIONS[name]
+    if name in NOT_SUPPORTED.split():
+        raise UserError(f"{word}: this option of QEMU is not supported")
+    raise UserError(f"{word}: invalid option")
+
+
+def help_text() -> str:
+    """All options in order, one or two lines each."""
+    lines = [USAGE]
+    for title, options in GROUPS.items():
+        lines += ["", f"{title}:"]
+        for option in options:
+            spelling = ", ".join(f"-{name}" for name in option.names)
+            lines += _entry(f"  {spelling} {option.takes}".rstrip(), option.help)
+    return "\n".join([*lines, "", NOTES])
+
+
+def _entry(head: str, text: str, column: int = 26, width: int = 80) -> list[str]:
+    """`head` and, from `column` on, `text` in lines of at most `width`."""
+    import textwrap
+    body = textwrap.wrap(text, width - column)
+    first = [head] if len(head) >= column else [head.ljust(column) + body.pop(0)]
+    return first + [" " * column + line for line in body]

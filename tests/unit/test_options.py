@@ -1,0 +1,334 @@
+"""The command line: every option right and wrong, and the lines that say what is wrong."""
+import os
+import subprocess
+import sys
+import types
+from datetime import datetime
+
+import pytest
+from pyemu import cli
+from pyemu.config import MIB, UserError
+from pyemu.options import parse
+from pyemu.options.keyvalue import split
+from pyemu.options.request import Answer
+from pyemu.options.table import GROUPS, NOT_SUPPORTED, OPTIONS
+
+
+def config(line):
+    return parse(["-display", "none", *line.split()])
+
+
+def complaint(line):
+    with pytest.raises(UserError) as caught:
+        config(line)
+    return str(caught.value)
+
+
+def test_an_empty_line_is_a_pc_with_qemus_defaults():
+    plain = config("")
+    assert (plain.ram_bytes, plain.cpu_model, plain.boot_order) == (128 * MIB, "qemu64", "cad")
+    assert (plain.vga, plain.nic, plain.rtc_base) == ("std", "e1000", "utc")
+    assert plain.drives == plain.serials == plain.monitors == plain.trace == []
+
+
+def test_one_dash_is_as_good_as_two():
+    assert config("--m 64 --no-reboot") == config("-m 64 -no-reboot")
+
+
+@pytest.mark.parametrize(("text", "size"), [
+    ("64", 64 * MIB), ("1G", 1 << 30), ("1g", 1 << 30), ("1.5G", 3 << 29), ("4096K", 4 * MIB),
+    ("size=256", 256 * MIB), ("0x40", 64 * MIB), ("2097153B", 2 * MIB + 8192),
+])
+def test_memory_sizes(text, size):
+    assert config(f"-m {text}").ram_bytes == size
+
+
+@pytest.mark.parametrize(("line", "drives"), [
+    ("-hda a -hdd b", [("a", 0), ("b", 3)]),
+    ("a", [("a", 0)]),
+    ("-hda a -drive file=b", [("a", 0), ("b", 1)]),
+    ("-drive file=a,index=2 -drive file=b", [("a", 2), ("b", 0)]),
+    ("-drive file=a,bus=1,unit=1", [("a", 3)]),
+    ("-drive file=a,,b,if=ide,media=disk", [("a,b", 0)]),
+])
+def test_drives_find_their_places(line, drives):
+    assert [(drive.file, drive.index) for drive in config(line).drives] == drives
+
+
+def test_drive_keys():
+    (drive,) = config("-drive file=a,format=qcow2,snapshot=on,readonly=on,id=root").drives
+    assert (drive.format, drive.snapshot, drive.read_only) == ("qcow2", True, True)
+    assert drive.name == "root"
+    assert drive.source == "-drive file=a,format=qcow2,snapshot=on,readonly=on,id=root"
+    assert config("-hdc a").drives[0].name == "ide1-hd0"
+
+
+def test_snapshot_counts_for_drives_that_do_not_say():
+    drives = config("-hda a -snapshot -drive file=b,snapshot=off").drives
+    assert [drive.snapshot for drive in drives] == [True, False]
+    assert not config("-hda a").drives[0].snapshot
+
+
+def test_machine_options():
+    full = config("-name guest=box -cpu Haswell -smp cpus=1,cores=1 -M pc,accel=kvm:tcg -accel tcg "
+                  "-boot order=dc,menu=on -vga none -nic none -kernel k -initrd i -append quiet "
+                  "-no-reboot -no-shutdown -S -trace a* -trace file=t -pidfile p")
+    assert (full.name, full.cpu_model, full.boot_order, full.boot_menu) == (
+        "box", "Haswell", "dc", True)
+    assert (full.vga, full.nic, full.kernel, full.initrd, full.append) == (
+        None, None, "k", "i", "quiet")
+    assert full.no_reboot and full.no_shutdown and full.start_paused
+    assert full.trace == ["a*", "file=t"]
+    assert full.pid_file == "p"
+
+
+def test_clock_base():
+    assert config("-rtc base=localtime").rtc_base == "localtime"
+    assert config("-rtc base=2006-06-17T16:01:21").rtc_base == datetime(2006, 6, 17, 16, 1, 21)
+    assert config("-rtc base=2006-06-17").rtc_base == datetime(2006, 6, 17)
+
+
+def test_firmware_dirs_add_up(tmp_path):
+    assert config(f"-L {tmp_path} -L /").firmware_dirs == [str(tmp_path), "/"]
+
+
+def test_nodefaults_leaves_out_the_adapters():
+    assert (config("-nodefaults").vga, config("-nodefaults").nic) == (None, None)
+    assert config("-nodefaults -vga std").vga == "std"
+
+
+@pytest.mark.parametrize(("line", "serials", "monitors", "kind_mux_signals"), [
+    ("-nographic", ["serial0"], ["serial0"], ("stdio", True, False)),
+    ("-nographic -serial null", ["serial0"], ["compat_monitor0"], ("null", False, True)),
+    ("-nographic -serial none", [None], ["compat_monitor0"], ("stdio", False, True)),
+    ("-nographic -monitor none", ["serial0"], [], ("stdio", False, True)),
+    ("-serial mon:stdio", ["serial0"], ["serial0"], ("stdio", True, False)),
+    ("-serial none -serial file:x", [None, "serial1"], [], ("file", False, True)),
+    ("-monitor stdio", [], ["compat_monitor0"], ("stdio", False, True)),
+    ("-chardev stdio,id=t,mux=on,signal=off -serial chardev:t -monitor chardev:t",
+     ["t"], ["t"], ("stdio", True, False)),
+])
+def test_consoles(line, serials, monitors, kind_mux_signals):
+    got = config(line)
+    first = got.chardevs[0]
+    assert (got.serials, got.monitors) == (serials, monitors)
+    assert (first.kind, first.mux, first.signals) == kind_mux_signals
+
+
+def test_sockets():
+    unix, tcp, other = config(
+        "-serial unix:/tmp/s,server=on,wait=off -serial tcp:localhost:4444 "
+        "-chardev socket,id=c,port=1,server=on -monitor chardev:c").chardevs
+    assert (unix.kind, unix.path, unix.server, unix.wait) == ("unix", "/tmp/s", True, False)
+    assert (tcp.kind, tcp.host, tcp.port, tcp.server) == ("tcp", "localhost", 4444, False)
+    assert (other.kind, other.port, other.server, other.wait) == ("tcp", 1, True, True)
+    assert not config("-serial unix:/tmp/s,server,nowait").chardevs[0].wait
+
+
+@pytest.mark.parametrize(("line", "message"), [
+    ("-foo", "-foo: invalid option"),
+    ("-", "-: invalid option"),
+    ("-device e1000", "-device: this option of QEMU is not supported"),
+    ("-m", "-m: requires an argument"),
+    ("-m 0", "-m 0: the machine needs at least 1M of memory"),
+    ("-m x", "-m x: Parameter 'size' expects a non-negative number below 2^64, "
+             "with a suffix K, M, G, T, P or E if need be"),
+    ("-m -1", "-m -1: Parameter 'size' expects a non-negative number below 2^64, "
+              "with a suffix K, M, G, T, P or E if need be"),
+    ("-m 64,slots=2", "-m 64,slots=2: Invalid parameter 'slots'"),
+    ("-cpu foo", "-cpu foo: unable to find CPU model 'foo' (-cpu help lists them)"),
+    ("-cpu qemu64,+avx",
+     "-cpu qemu64,+avx: CPU features cannot be chosen one by one, only a model can"),
+    ("-cpu host", "-cpu host: CPU model 'host' requires KVM, which is not here"),
+    ("-smp 2", "-smp 2: the machine has one CPU"),
+    ("-smp cores=x", "-smp cores=x: Parameter 'cores' expects a number"),
+    ("-M q35", "-M q35: unsupported machine type 'q35', only 'pc' is there"),
+    ("-accel kvm", "-accel kvm: no kvm here: the CPU is emulated, which is called tcg"),
+    ("-machine pc,accel=kvm",
+     "-machine pc,accel=kvm: no kvm here: the CPU is emulated, which is called tcg"),
+    ("-accel foo", "-accel foo: invalid accelerator foo"),
+    ("-boot x", "-boot x: Invalid boot device 'x'"),
+    ("-boot cc", "-boot cc: Boot device 'c' was given twice"),
+    ("-boot abcd", "-boot abcd: Too many boot devices for PC"),
+    ("-boot menu=maybe", "-boot menu=maybe: Parameter 'menu' expects 'on' or 'off'"),
+    ("-boot once=d", "-boot once=d: Invalid parameter 'once'"),
+    ("-rtc clock=vm", "-rtc clock=vm: Invalid parameter 'clock'"),
+    ("-vga cirrus",
+     "-vga cirrus: vga type 'cirrus' is not supported, only std and none are"),
+    ("-vga foo", "-vga foo: unknown vga type: foo"),
+    ("-net user", "-net user: only 'none' is supported"),
+    ("-display gtk", "-display gtk: Parameter 'type' does not accept value 'gtk', only none"),
+    ("-name guest=x,process=y", "-name guest=x,process=y: Invalid parameter 'process'"),
+    ("-L /nosuch", "-L /nosuch: no such directory"),
+    ("-initrd x", "-initrd only allowed with -kernel option"),
+    ("-append x", "-append only allowed with -kernel option"),
+    ("-drive format=raw", "-drive format=raw: Must specify a file"),
+    ("-drive file=a,cache=none", "-drive file=a,cache=none: Invalid parameter 'cache'"),
+    ("-drive file=a,if=virtio",
+     "-drive file=a,if=virtio: bus type 'virtio' is not supported, only 'ide' is"),
+    ("-drive file=a,if=zzz", "-drive file=a,if=zzz: unsupported bus type 'zzz'"),
+    ("-drive file=a,format=vmdk",
+     "-drive file=a,format=vmdk: Unknown driver 'vmdk', known are raw, qcow2"),
+    ("-drive file=a,media=cdrom",
+     "-drive file=a,media=cdrom: media=cdrom is not supported, only 'disk' is"),
+    ("-drive file=a,media=zz", "-drive file=a,media=zz: 'zz' invalid media"),
+    ("-drive file=a,snapshot=x",
+     "-drive file=a,snapshot=x: Parameter 'snapshot' expects 'on' or 'off'"),
+    ("-drive file=a,index=4",
+     "-drive file=a,index=4: there is no IDE drive 4: the machine has places 0 to 3"),
+    ("-drive file=a,index=-1",
+     "-drive file=a,index=-1: there is no IDE drive -1: the machine has places 0 to 3"),
+    ("-drive file=a,bus=0,unit=2", "-drive file=a,bus=0,unit=2: unit 2 of bus 0 does not exist"),
+    ("-drive file=a,bus=0,index=1",
+     "-drive file=a,bus=0,index=1: index cannot be used with bus and unit"),
+    ("-hda a b", "b: drive with bus=0, unit=0 (index=0) exists: -hda a"),
+    ("-hda a -hdb b -hdc c -hdd d -drive file=e",
+     "-drive file=e: there is no IDE drive 4: the machine has places 0 to 3"),
+    ("-drive file=a,id=x -drive file=b,id=x",
+     "-drive file=b,id=x: Duplicate ID 'x' for drive"),
+    ("-serial foo", "-serial foo: 'foo' is not a valid char driver"),
+    ("-serial vc", "-serial vc: character devices of kind 'vc' are not supported"),
+    ("-serial file:", "-serial file:: 'file' is not a valid char driver"),
+    ("-serial stdio -monitor stdio", "-monitor stdio: stdio is in use already: -serial stdio"),
+    ("-serial null -serial null -serial null -serial null -serial null",
+     "-serial null: there are only 4 serial ports"),
+    ("-serial chardev:x", "-serial chardev:x: there is no chardev 'x'"),
+    ("-serial tcp:4444", "-serial tcp:4444: expected tcp:HOST:PORT"),
+    ("-serial tcp:host:x", "-serial tcp:host:x: 'x' is not a port number"),
+    ("-serial unix:s,wait=off", "-serial unix:s,wait=off: 'wait' is for servers only: "
+                                "add server=on"),
+    ("-chardev foo,id=a", "-chardev foo,id=a: 'foo' is not a valid char driver"),
+    ("-chardev null", "-chardev null: Parameter 'id' is missing"),
+    ("-chardev file,id=a", "-chardev file,id=a: chardev: file: no filename given"),
+    ("-chardev null,id=a,path=x", "-chardev null,id=a,path=x: Invalid parameter 'path'"),
+    ("-chardev null,id=a -chardev null,id=a",
+     "-chardev null,id=a: Duplicate ID 'a' for chardev"),
+    ("-chardev socket,id=a", "-chardev socket,id=a: chardev: socket: path or port is needed"),
+    ("-chardev null,id=a", "-chardev null,id=a: nothing uses chardev 'a'"),
+    ("-chardev null,id=a -serial chardev:a -monitor chardev:a",
+     "-monitor chardev:a: chardev 'a' is in use: mux=on lets several share it"),
+])
+def test_what_is_wrong_is_said_in_one_line(line, message):
+    assert complaint(line) == message
+
+
+@pytest.mark.parametrize("base", ["foo", "2006-13-17", "2006-06-17 16:01", "20060617"])
+def test_bad_dates(base):
+    with pytest.raises(UserError, match="invalid datetime format"):
+        parse(["-rtc", f"base={base}"])
+
+
+def test_more_memory_than_the_host_has():
+    assert "-m 1000T: cannot set up guest memory 'pc.ram'" in complaint("-m 1000T")
+
+
+def test_nobody_to_see_the_machine():
+    with pytest.raises(UserError, match="add -nographic"):
+        parse(["disk.img"])
+    assert parse(["disk.img", "-monitor", "stdio"]).display == "none"
+
+
+@pytest.mark.parametrize(("line", "first"), [
+    ("-version", "pyemu emulator version 0.1.0"),
+    ("-h", "usage: pyemu [options] [disk_image]"),
+    ("-cpu help", "Available CPUs:"),
+    ("-M help", "Supported machines are:"),
+    ("-accel help", "Accelerators supported in pyemu:"),
+    ("-display help", "Available display backend types:"),
+])
+def test_questions_have_answers(line, first):
+    with pytest.raises(Answer) as caught:
+        parse(line.split())
+    assert str(caught.value).splitlines()[0] == first
+
+
+def test_the_help_names_every_option_and_fits_the_screen():
+    with pytest.raises(Answer) as caught:
+        parse(["--help"])
+    text = str(caught.value)
+    assert max(map(len, text.splitlines())) <= 81
+    for group in GROUPS.values():
+        for option in group:
+            assert f"-{option.names[-1]}" in text
+    assert not OPTIONS.keys() & set(NOT_SUPPORTED.split())
+
+
+@pytest.mark.parametrize(("text", "parts"), [
+    ("a,b=c", ["a", "b=c"]), ("a,,b", ["a,b"]), ("a,,,b", ["a,", "b"]), ("", [""]),
+    ("a,", ["a", ""]),
+])
+def test_commas(text, parts):
+    assert split(text) == parts
+
+
+def test_main_prints_one_line_and_returns_1(capsys):
+    assert cli.main(["-hda"]) == 1
+    assert capsys.readouterr().err == "pyemu: -hda: requires an argument\n"
+
+
+def test_closed_standard_descriptors():
+    code = ("import os; from pyemu import cli; status = cli.main(['-version']); "
+            "os._exit(status + all(os.path.sameopenfile(n, os.open(os.devnull, os.O_RDWR)) "
+            "for n in range(3)) * 40)")
+    done = subprocess.run(["sh", "-c", f'exec {sys.executable} -c "$0" <&- >&- 2>&-', code],
+                          timeout=20)
+    assert done.returncode == 40
+
+
+def test_a_closed_pipe_ends_quietly():
+    reader, writer = os.pipe()
+    os.close(reader)
+    done = subprocess.run([sys.executable, "-c", "import sys; from pyemu import cli; "
+                           "sys.exit(cli.main(['-help']))"], stdout=writer,
+                          stderr=subprocess.PIPE, timeout=20)
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+def test_version_and_help_import_nothing_heavy():
+    code = ("import sys; from pyemu import cli; cli.main(['-version']); "
+            "print(sorted({'unicorn', 'numpy', 'capstone', 'asyncio', 'datetime', 'ctypes'} "
+            "& set(sys.modules)))")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.fixture
+def runner(monkeypatch):
+    """A stand-in for `pyemu.runner`, whose `run` the test sets."""
+    module = types.ModuleType("pyemu.runner")
+    monkeypatch.setitem(sys.modules, "pyemu.runner", module)
+    return module
+
+
+def test_the_machines_status_is_the_exit_status(runner):
+    runner.run = lambda config: 7 if config.cpu_model == "486" else 0
+    assert cli.main(["-nographic", "-cpu", "486"]) == 7
+
+
+def test_an_unforeseen_error_is_one_line_too(runner, capsys, monkeypatch):
+    def run(config):
+        return 1 // 0
+    runner.run = run
+    monkeypatch.delenv("PYEMU_DEBUG", raising=False)
+    assert cli.main(["-nographic"]) == 1
+    assert capsys.readouterr().err == (
+        "pyemu: internal error: ZeroDivisionError: integer division or modulo by zero "
+        "(PYEMU_DEBUG=1 shows where)\n")
+    monkeypatch.setenv("PYEMU_DEBUG", "1")
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["-nographic"])
+
+
+def test_the_pid_file_is_there_while_the_machine_runs(runner, tmp_path):
+    path = tmp_path / "pid"
+    runner.run = lambda config: int(path.read_text()) - os.getpid()
+    assert cli.main(["-nographic", "-pidfile", str(path)]) == 0
+    assert not path.exists()
+
+
+def test_a_pid_file_that_cannot_be(runner, capsys):
+    runner.run = lambda config: 0
+    assert cli.main(["-nographic", "-pidfile", "/nosuch/pid"]) == 1
+    assert capsys.readouterr().err == (
+        "pyemu: cannot create PID file: /nosuch/pid: No such file or directory\n")
