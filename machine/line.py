@@ -18,3 +18,24 @@ class Line:
         if level != self.level:
             self.level = level
             self.on_change(level)
+
+
+class WiredOr:
+    """Several drivers of one line, as with the open-drain interrupt pins of PCI.
+
+    `line` is high while at least one of the `input()`s is.
+    """
+
+    __slots__ = ("held", "line")
+
+    def __init__(self, line: Line):
+        self.line = line
+        self.held = 0
+
+    def input(self) -> Line:
+        """A line of its own for one more driver."""
+        return Line(self._changed)
+
+    def _changed(self, level: bool) -> None:
+        self.held += 1 if level else -1
+        self.line.set(self.held > 0)
