@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 class Chip:
     """A device whose whole state is the attributes named in `STATE`.
 
+    An attribute that is a chip itself, a part of this one, is saved and loaded as such.
     `reset()` puts the power-on state there; `restored()` is called after `load()` for what
     follows from the state, such as timers to arm and lines to drive.
     """
@@ -21,8 +22,11 @@ class Chip:
 
     def save(self) -> dict[str, Any]:
         """The state as a plain dict, with the version of its layout."""
-        state = {name: copy.deepcopy(getattr(self, name)) for name in self.STATE}
-        return {"version": self.VERSION, **state}
+        state: dict[str, Any] = {"version": self.VERSION}
+        for name in self.STATE:
+            value = getattr(self, name)
+            state[name] = value.save() if isinstance(value, Chip) else copy.deepcopy(value)
+        return state
 
     def load(self, state: dict[str, Any]) -> None:
         """Take over what `save()` returned. Raises ValueError on another version."""
@@ -30,5 +34,9 @@ class Chip:
             raise ValueError(
                 f"{type(self).__name__}: state version {state['version']}, need {self.VERSION}")
         for name in self.STATE:
-            setattr(self, name, copy.deepcopy(state[name]))
+            value = getattr(self, name)
+            if isinstance(value, Chip):
+                value.load(state[name])
+            else:
+                setattr(self, name, copy.deepcopy(state[name]))
         self.restored()
