@@ -1,0 +1,76 @@
+/* Keeps trace_line (see clock.h) close to CLOCK_MONOTONIC. */
+#include "clock.h"
+
+#include <stdio.h>
+#include <string.h>
+
+struct trace_line trace_line;
+
+#if defined(__x86_64__)
+
+#define FIRST_NS 5000000ull     /* the first slope is taken over at least this long */
+#define STEER_NS 1000000000ull  /* and an error found is spread over so much */
+
+static uint64_t first_tsc, first_ns;
+static int steady = -1; /* whether the kernel itself trusts the counter */
+
+static int counter_is_steady(void)
+{
+    char name[16] = "";
+    FILE *file = fopen("/sys/devices/system/clocksource/clocksource0/current_clocksource", "r");
+    if (file != NULL) {
+        if (fgets(name, sizeof(name), file) == NULL)
+            name[0] = 0;
+        fclose(file);
+    }
+    return strncmp(name, "tsc", 3) == 0 || strncmp(name, "kvm-clock", 9) == 0;
+}
+
+/* Both clocks at one moment: the tightest of a few tries. */
+static void sample(uint64_t *tsc, uint64_t *ns)
+{
+    uint64_t best = UINT64_MAX;
+    for (int i = 0; i < 5; i++) {
+        uint64_t before = __rdtsc(), now = kernel_ns(), after = __rdtsc();
+        if (after - before < best) {
+            best = after - before;
+            *tsc = before + (after - before) / 2;
+            *ns = now;
+        }
+    }
+}
+
+void trace_clock_steer(void)
+{
+    if (steady < 0) {
+        steady = counter_is_steady();
+        sample(&first_tsc, &first_ns);
+    }
+    uint64_t tsc, ns;
+    sample(&tsc, &ns);
+    if (!steady || ns - first_ns < FIRST_NS || tsc <= first_tsc)
+        return;
+    double slope = (double)(ns - first_ns) / (double)(tsc - first_tsc);
+    uint64_t base_ns = ns;
+    if (trace_line.slope != 0) {
+        base_ns = trace_line.base_ns + (uint64_t)(
+            ((__int128)(tsc - trace_line.base_tsc) * (__int128)trace_line.slope) >> 32);
+        double error = (double)(int64_t)(ns - base_ns) / (double)STEER_NS;
+        if (error > 0.1 || error < -0.1) /* asleep, or stopped: so be it, once */
+            error = error > 0 ? 0.1 : -0.1;
+        slope *= 1 + error;
+    }
+    atomic_fetch_add_explicit(&trace_line.sequence, 1, memory_order_acq_rel);
+    trace_line.base_tsc = tsc;
+    trace_line.base_ns = base_ns;
+    trace_line.slope = (uint64_t)(slope * 4294967296.0);
+    atomic_fetch_add_explicit(&trace_line.sequence, 1, memory_order_acq_rel);
+}
+
+#else
+
+void trace_clock_steer(void)
+{
+}
+
+#endif

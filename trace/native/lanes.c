@@ -1,0 +1,572 @@
+/* Lanes, the writer thread, the file: see lanes.h. */
+#define _GNU_SOURCE
+#include "lanes.h"
+#include "clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <semaphore.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#define DRAIN_NS 500000000ull /* nothing is older than this before it is written, well below 1 s */
+#define FIRST_STEER_NS 10000000ull
+#define BATCH 512 /* pieces for one writev */
+#define WAIT_US 50
+
+static struct lane lanes[MAX_LANES];
+static struct ring_header *header; /* NULL: never opened */
+static uint8_t *area;              /* all lanes, each mapped twice */
+static uint64_t size;
+static int ring_fd = -1, out_fd = -1;
+static bool overwrite, wait_for_room;
+static _Atomic bool open_now;
+static _Atomic int last_error;
+static _Atomic uint64_t bytes_written, dropped_total, laneless;
+static uint32_t pid;
+
+static pthread_mutex_t drain_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_mutex_t lane_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_t writer;
+static sem_t wake;
+static bool stop_writer;
+
+static __thread struct lane *own __attribute__((tls_model("initial-exec")));
+static pthread_key_t at_thread_exit;
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+/* ---- producers ---- */
+
+static void leave_lane(void *lane)
+{
+    atomic_store(&((struct lane *)lane)->taken, 0);
+}
+
+static void before_fork(void) { pthread_mutex_lock(&drain_lock); }
+static void after_fork_parent(void) { pthread_mutex_unlock(&drain_lock); }
+
+/* A forked child has no writer and must not touch the shared ring. */
+static void after_fork_child(void)
+{
+    pthread_mutex_init(&drain_lock, NULL);
+    pthread_mutex_init(&lane_lock, NULL);
+    atomic_store(&open_now, false);
+    out_fd = -1;
+}
+
+static void initialise(void)
+{
+    pthread_key_create(&at_thread_exit, leave_lane);
+    pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+    sem_init(&wake, 0, 0);
+}
+
+/* Give `lane` memory, real blocks of it: a full disk must not become a SIGBUS later. */
+static int map_lane(struct lane *lane)
+{
+    size_t number = (size_t)(lane - lanes);
+    uint64_t offset = 2 * RING_PAGE + number * size;
+    uint8_t *place = area + number * 2 * size;
+    int error = posix_fallocate(ring_fd, (off_t)offset, (off_t)size);
+    if (error != 0)
+        return error;
+    for (int half = 0; half < 2; half++)
+        if (mmap(place + (uint64_t)half * size, size, PROT_READ | PROT_WRITE,
+                 MAP_SHARED | MAP_FIXED, ring_fd, (off_t)offset) == MAP_FAILED)
+            return errno;
+    lane->data = place;
+    return 0;
+}
+
+static struct lane *take_lane(void)
+{
+    struct lane *found = NULL;
+    pthread_mutex_lock(&lane_lock);
+    for (int i = 0; i < MAX_LANES && found == NULL; i++) {
+        if (atomic_load(&lanes[i].taken))
+            continue;
+        if (lanes[i].data == NULL && map_lane(&lanes[i]) != 0)
+            break;
+        found = &lanes[i];
+        found->shared->thread = (uint64_t)syscall(SYS_gettid);
+        atomic_store(&found->taken, 1);
+    }
+    pthread_mutex_unlock(&lane_lock);
+    if (found != NULL) {
+        own = found;
+        pthread_setspecific(at_thread_exit, found);
+    }
+    return found;
+}
+
+static inline uint64_t word(const uint8_t *at)
+{
+    uint64_t value;
+    memcpy(&value, at, 8);
+    return value;
+}
+
+/* Bytes of the record at `at`. Its length field leaves out the type word. */
+static inline uint32_t record_length(const uint8_t *at)
+{
+    uint32_t length;
+    memcpy(&length, at + 24, 4);
+    return length + 8;
+}
+
+static void put_dropped(uint8_t *at, uint64_t ns, uint64_t count)
+{
+    uint64_t words[5] = {RECORD_EVENT, EVENT_DROPPED, ns,
+                         (uint64_t)pid << 32 | (DROPPED_LENGTH - 8), count};
+    memcpy(at, words, sizeof(words));
+}
+
+/* Forget old records, a sixteenth of the lane at a time, so that this is seldom needed. */
+static void forget_oldest(struct lane *lane, uint64_t head, uint32_t length)
+{
+    uint64_t oldest = atomic_load_explicit(&lane->shared->oldest, memory_order_relaxed);
+    uint64_t target = head + length + size / 16 - size;
+    while (oldest < target && oldest < head)
+        oldest += record_length(lane->data + (oldest & (size - 1)));
+    atomic_store_explicit(&lane->shared->oldest, oldest, memory_order_seq_cst);
+    atomic_store_explicit(&lane->limit, oldest + size, memory_order_relaxed);
+}
+
+static uint8_t *reserve_slowly(struct lane *lane, uint64_t head, uint32_t length, uint64_t now)
+{
+    struct lane_shared *shared = lane->shared;
+    uint32_t needed = length;
+    if (atomic_load_explicit(&shared->dropped, memory_order_relaxed) != 0)
+        needed += DROPPED_LENGTH;
+    if (overwrite)
+        forget_oldest(lane, head, needed);
+    while (wait_for_room && head + needed > atomic_load(&lane->limit)
+           && atomic_load(&open_now) && atomic_load(&last_error) == 0) {
+        sem_post(&wake);
+        usleep(WAIT_US);
+    }
+    if (head + needed > atomic_load_explicit(&lane->limit, memory_order_acquire)) {
+        if (atomic_fetch_add(&shared->dropped, 1) == 0)
+            atomic_store(&shared->dropped_ns, now);
+        return NULL;
+    }
+    uint64_t ns = atomic_load(&shared->dropped_ns);
+    uint64_t dropped = atomic_exchange(&shared->dropped, 0);
+    if (dropped != 0) {
+        put_dropped(lane->data + (head & (size - 1)), ns, dropped);
+        atomic_fetch_add(&dropped_total, dropped);
+        head += DROPPED_LENGTH;
+        atomic_store_explicit(&shared->head, head, memory_order_release);
+    }
+    return lane->data + (head & (size - 1));
+}
+
+uint8_t *ring_reserve(uint32_t length, struct lane **result, uint64_t now)
+{
+    struct lane *lane = own;
+    if (__builtin_expect(lane == NULL, 0)) {
+        if (!atomic_load(&open_now))
+            return NULL;
+        lane = take_lane();
+        if (lane == NULL) {
+            atomic_fetch_add(&laneless, 1);
+            return NULL;
+        }
+    }
+    struct lane_shared *shared = lane->shared;
+    *result = lane;
+    uint64_t head = atomic_load_explicit(&shared->head, memory_order_relaxed);
+    if (__builtin_expect(head + length > atomic_load_explicit(&lane->limit, memory_order_acquire)
+                         || atomic_load_explicit(&shared->dropped, memory_order_relaxed), 0))
+        return reserve_slowly(lane, head, length, now);
+    return lane->data + (head & (size - 1));
+}
+
+void ring_commit(struct lane *lane, uint32_t length)
+{
+    struct lane_shared *shared = lane->shared;
+    uint64_t head = atomic_load_explicit(&shared->head, memory_order_relaxed) + length;
+    atomic_store_explicit(&shared->head, head, memory_order_release);
+    if (__builtin_expect(head >= lane->wake_at, 0)) {
+        lane->wake_at = head + size / 4;
+        sem_post(&wake);
+    }
+}
+
+/* ---- draining: everything below is under drain_lock ---- */
+
+struct batch {
+    struct iovec piece[BATCH];
+    int count;
+    uint64_t offset; /* in the file, of what comes next */
+};
+
+static int write_all(struct batch *batch)
+{
+    struct iovec *piece = batch->piece;
+    int count = batch->count;
+    batch->count = 0;
+    while (count > 0) {
+        ssize_t done = writev(out_fd, piece, count);
+        if (done < 0) {
+            if (errno == EINTR)
+                continue;
+            return errno;
+        }
+        batch->offset += (uint64_t)done;
+        while (count > 0 && (size_t)done >= piece->iov_len) {
+            done -= (ssize_t)piece->iov_len;
+            piece++;
+            count--;
+        }
+        if (count > 0) {
+            piece->iov_base = (uint8_t *)piece->iov_base + done;
+            piece->iov_len -= (size_t)done;
+        }
+    }
+    return 0;
+}
+
+static int add_piece(struct batch *batch, const void *start, uint64_t length)
+{
+    if (length == 0)
+        return 0;
+    batch->piece[batch->count++] = (struct iovec){(void *)start, length};
+    return batch->count == BATCH ? write_all(batch) : 0;
+}
+
+/* Where in `data` (a lane from `from` to `to`) the first record later than `ns` begins. */
+static uint64_t run_until(const uint8_t *data, uint64_t from, uint64_t to, uint64_t ns)
+{
+    while (from < to && word(data + (from & (size - 1)) + 16) <= ns)
+        from += record_length(data + (from & (size - 1)));
+    return from;
+}
+
+/* Write what is in the lanes from tail to head, in the order of time. */
+static int merge(struct batch *batch, uint8_t *const *data, uint64_t *tail, const uint64_t *head)
+{
+    for (;;) {
+        int first = -1;
+        uint64_t first_ns = UINT64_MAX, next_ns = UINT64_MAX;
+        for (int i = 0; i < MAX_LANES; i++) {
+            if (tail[i] == head[i])
+                continue;
+            uint64_t ns = word(data[i] + (tail[i] & (size - 1)) + 16);
+            if (first < 0 || ns < first_ns) {
+                next_ns = first < 0 ? UINT64_MAX : first_ns;
+                first_ns = ns;
+                first = i;
+            } else if (ns < next_ns) {
+                next_ns = ns;
+            }
+        }
+        if (first < 0)
+            return batch->count ? write_all(batch) : 0;
+        uint64_t end = head[first];
+        if (next_ns != UINT64_MAX)
+            end = run_until(data[first], tail[first], end, next_ns);
+        int error = add_piece(batch, data[first] + (tail[first] & (size - 1)), end - tail[first]);
+        if (error)
+            return error;
+        tail[first] = end;
+    }
+}
+
+/* The events that were lost at the end of a lane, with no record after them to tell of it. */
+static int write_dropped(struct batch *batch, const uint64_t *head)
+{
+    uint8_t record[DROPPED_LENGTH];
+    for (int i = 0; i < MAX_LANES; i++) {
+        struct lane_shared *shared = lanes[i].shared;
+        if (atomic_load(&shared->head) != head[i])
+            continue;
+        uint64_t ns = atomic_load(&shared->dropped_ns);
+        uint64_t count = atomic_exchange(&shared->dropped, 0);
+        if (i == 0)
+            count += atomic_exchange(&laneless, 0);
+        if (count == 0)
+            continue;
+        atomic_fetch_add(&dropped_total, count);
+        put_dropped(record, ns ? ns : trace_now(), count);
+        add_piece(batch, record, sizeof(record));
+        int error = write_all(batch);
+        if (error)
+            return error;
+    }
+    return 0;
+}
+
+static int drain(void)
+{
+    if (out_fd < 0 || overwrite)
+        return 0;
+    static struct batch batch;
+    uint64_t head[MAX_LANES];
+    uint8_t *data[MAX_LANES];
+    unsigned current = atomic_load(&header->current);
+    struct ring_state *next = &header->state[!current];
+    *next = header->state[current];
+    for (int i = 0; i < MAX_LANES; i++) {
+        head[i] = atomic_load_explicit(&lanes[i].shared->head, memory_order_acquire);
+        data[i] = lanes[i].data;
+    }
+    batch.count = 0;
+    batch.offset = next->file_offset;
+    int error = merge(&batch, data, next->tail, head);
+    if (error == 0)
+        error = write_dropped(&batch, head);
+    if (error != 0) {
+        /* Keep whole what is there: cut off what was written of this batch and try again later. */
+        if (ftruncate(out_fd, (off_t)header->state[current].file_offset) == 0)
+            lseek(out_fd, (off_t)header->state[current].file_offset, SEEK_SET);
+        atomic_store(&last_error, error);
+        return error;
+    }
+    atomic_fetch_add(&bytes_written, batch.offset - next->file_offset);
+    next->file_offset = batch.offset;
+    atomic_store(&header->current, !current);
+    for (int i = 0; i < MAX_LANES; i++)
+        atomic_store_explicit(&lanes[i].limit, head[i] + size, memory_order_release);
+    atomic_store(&last_error, 0);
+    return 0;
+}
+
+int ring_drain(void)
+{
+    pthread_mutex_lock(&drain_lock);
+    int error = atomic_load(&open_now) ? drain() : 0;
+    pthread_mutex_unlock(&drain_lock);
+    return error;
+}
+
+/* Producers go on meanwhile: what they overwrite during the copy is left out. */
+static int dump(void)
+{
+    static struct batch batch;
+    uint8_t *copy[MAX_LANES] = {0};
+    uint64_t tail[MAX_LANES], head[MAX_LANES];
+    int error = 0;
+    for (int i = 0; i < MAX_LANES; i++) {
+        struct lane_shared *shared = lanes[i].shared;
+        head[i] = atomic_load(&shared->head);
+        tail[i] = atomic_load(&shared->oldest);
+        if (head[i] == tail[i])
+            continue;
+        copy[i] = malloc(2 * size);
+        if (copy[i] == NULL) {
+            error = ENOMEM;
+            tail[i] = head[i];
+            continue;
+        }
+        memcpy(copy[i], lanes[i].data, size);
+        memcpy(copy[i] + size, copy[i], size);
+        atomic_thread_fence(memory_order_seq_cst);
+        uint64_t oldest = atomic_load(&shared->oldest);
+        if (oldest > tail[i])
+            tail[i] = oldest < head[i] ? oldest : head[i];
+    }
+    unsigned current = atomic_load(&header->current);
+    struct ring_state *next = &header->state[!current];
+    *next = header->state[current];
+    batch.count = 0;
+    batch.offset = next->file_offset;
+    if (ftruncate(out_fd, (off_t)next->file_offset) == 0)
+        lseek(out_fd, (off_t)next->file_offset, SEEK_SET);
+    if (error == 0)
+        error = merge(&batch, copy, tail, head);
+    for (int i = 0; i < MAX_LANES; i++)
+        free(copy[i]);
+    atomic_store(&bytes_written, batch.offset - next->file_offset);
+    atomic_store(&last_error, error);
+    return error;
+}
+
+int ring_dump(void)
+{
+    pthread_mutex_lock(&drain_lock);
+    int error = atomic_load(&open_now) && out_fd >= 0 ? dump() : 0;
+    pthread_mutex_unlock(&drain_lock);
+    return error;
+}
+
+static void *write_forever(void *unused)
+{
+    (void)unused;
+    uint64_t pause = FIRST_STEER_NS;
+    pthread_setname_np(pthread_self(), "trace-writer");
+    for (;;) {
+        uint64_t until = kernel_ns() + pause;
+        struct timespec deadline = {(time_t)(until / 1000000000u), (long)(until % 1000000000u)};
+        while (sem_clockwait(&wake, CLOCK_MONOTONIC, &deadline) != 0 && errno == EINTR)
+            ;
+        while (sem_trywait(&wake) == 0)
+            ; /* several wishes, one drain */
+        trace_clock_steer();
+        pthread_mutex_lock(&drain_lock);
+        bool stop = stop_writer;
+        if (!stop)
+            drain();
+        pthread_mutex_unlock(&drain_lock);
+        if (stop)
+            return NULL;
+        pause = DRAIN_NS;
+    }
+}
+
+/* ---- opening and closing ---- */
+
+static int map_ring(const char *path, const struct ring_options *options)
+{
+    ring_fd = path ? open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644)
+                   : memfd_create("pyemu-ring", MFD_CLOEXEC);
+    if (ring_fd < 0)
+        return errno;
+    size = options->size;
+    if (ftruncate(ring_fd, (off_t)(2 * RING_PAGE + MAX_LANES * size)) != 0)
+        return errno;
+    int error = posix_fallocate(ring_fd, 0, 2 * RING_PAGE);
+    if (error != 0)
+        return error;
+    void *page = mmap(NULL, 2 * RING_PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, ring_fd, 0);
+    if (page == MAP_FAILED)
+        return errno;
+    header = page;
+    area = mmap(NULL, MAX_LANES * 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+                -1, 0);
+    if (area == MAP_FAILED)
+        return errno;
+    struct lane_shared *shared = (void *)((uint8_t *)page + RING_PAGE);
+    for (int i = 0; i < MAX_LANES; i++) {
+        lanes[i].shared = &shared[i];
+        lanes[i].data = NULL;
+        lanes[i].wake_at = size / 4;
+        atomic_store(&lanes[i].limit, size);
+        if (atomic_load(&lanes[i].taken)) { /* its thread still holds on to it */
+            error = map_lane(&lanes[i]);
+            if (error != 0)
+                return error;
+        }
+    }
+    return 0;
+}
+
+/* Not done at closing: a native producer may be in the middle of its last record. */
+static void unmap_ring(void)
+{
+    if (area != NULL && area != MAP_FAILED)
+        munmap(area, MAX_LANES * 2 * size);
+    if (header != NULL)
+        munmap(header, 2 * RING_PAGE);
+    area = NULL;
+    header = NULL;
+}
+
+static void close_ring_file(void)
+{
+    if (ring_fd >= 0)
+        close(ring_fd);
+    ring_fd = -1;
+}
+
+int ring_open(int fd, uint64_t offset, const char *path, const struct ring_options *options)
+{
+    _Static_assert(sizeof(struct ring_header) <= RING_PAGE, "the header is one page");
+    _Static_assert(sizeof(struct lane_shared) * MAX_LANES <= RING_PAGE, "so are the lanes");
+    pthread_once(&once, initialise);
+    if (atomic_load(&open_now))
+        return EBUSY;
+    unmap_ring();
+    int error = map_ring(path, options);
+    if (error != 0) {
+        close_ring_file();
+        unmap_ring();
+        return error;
+    }
+    overwrite = options->overwrite;
+    wait_for_room = options->wait && !overwrite;
+    pid = (uint32_t)getpid();
+    out_fd = fd;
+    header->state_offset[0] = (uint64_t)((uint8_t *)&header->state[0] - (uint8_t *)header);
+    header->state_offset[1] = (uint64_t)((uint8_t *)&header->state[1] - (uint8_t *)header);
+    header->state[0].file_offset = offset;
+    header->version = RING_VERSION;
+    header->pid = pid;
+    header->size = size;
+    header->lanes = MAX_LANES;
+    header->overwrite = (uint32_t)overwrite;
+    header->magic = RING_MAGIC;
+    atomic_store(&last_error, 0);
+    atomic_store(&bytes_written, 0);
+    atomic_store(&dropped_total, 0);
+    atomic_store(&open_now, true);
+    trace_clock_steer();
+    stop_writer = false;
+    error = pthread_create(&writer, NULL, write_forever, NULL);
+    if (error != 0) {
+        atomic_store(&open_now, false);
+        close_ring_file();
+    }
+    return error;
+}
+
+int ring_set_file(int fd, uint64_t offset)
+{
+    pthread_mutex_lock(&drain_lock);
+    int error = 0;
+    if (atomic_load(&open_now)) {
+        error = drain();
+        out_fd = fd;
+        unsigned current = atomic_load(&header->current);
+        header->state[!current] = header->state[current];
+        header->state[!current].file_offset = offset;
+        atomic_store(&header->current, !current);
+    }
+    pthread_mutex_unlock(&drain_lock);
+    return error;
+}
+
+int ring_close(void)
+{
+    if (!atomic_load(&open_now))
+        return 0;
+    pthread_mutex_lock(&drain_lock);
+    int error = drain();
+    stop_writer = true;
+    atomic_store(&open_now, false);
+    pthread_mutex_unlock(&drain_lock);
+    sem_post(&wake);
+    pthread_join(writer, NULL);
+    out_fd = -1;
+    close_ring_file();
+    return error;
+}
+
+void ring_numbers(struct ring_numbers *numbers)
+{
+    memset(numbers, 0, sizeof(*numbers));
+    pthread_mutex_lock(&drain_lock);
+    numbers->open = atomic_load(&open_now);
+    numbers->error = atomic_load(&last_error);
+    numbers->bytes = atomic_load(&bytes_written);
+    numbers->dropped = atomic_load(&dropped_total) + atomic_load(&laneless);
+    if (numbers->open) {
+        const struct ring_state *state = &header->state[atomic_load(&header->current)];
+        for (int i = 0; i < MAX_LANES; i++) {
+            numbers->pending += atomic_load(&lanes[i].shared->head) - state->tail[i];
+            numbers->dropped += atomic_load(&lanes[i].shared->dropped);
+        }
+    }
+    pthread_mutex_unlock(&drain_lock);
+}
+
+uint32_t ring_pid(void)
+{
+    return pid;
+}
