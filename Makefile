@@ -4,7 +4,7 @@ VENV := .venv
 PYEMU := $(VENV)/bin/pyemu
 SOURCES_C := $(wildcard emu/engine/native/*.[ch] trace/native/*.[ch])
 
-.PHONY: setup lint types unit
+.PHONY: setup lint types unit image image-tools
 
 setup: $(VENV)/.installed
 
@@ -25,3 +25,17 @@ types: setup
 
 unit: setup
 	$(VENV)/bin/pytest tests/unit
+
+# The images, each built when it is missing or older than what it is made from.
+AS_ROOT := $(shell test "$$(id -u)" = 0 || echo sudo)
+IMAGE_TOOLS := $(shell grep -v '^\#' images/packages.txt)
+IMAGE_SOURCES := $(wildcard images/*.py) $(shell find images/rootfs -type f)
+
+image: images/out/mini.img
+
+images/out/%.img: $(IMAGE_SOURCES) | setup image-tools
+	$(VENV)/bin/python -m pyemu.images $*
+
+image-tools:
+	@dpkg-query -s $(IMAGE_TOOLS) >/dev/null 2>&1 || { $(AS_ROOT) apt-get update -q && \
+	$(AS_ROOT) apt-get install -qy --no-install-recommends $(IMAGE_TOOLS); }
