@@ -1,0 +1,91 @@
+"""The I/O thread: waits for descriptors, times and calls from other threads, for all back ends.
+
+Its callbacks are short and never block, so that the guest seldom waits for the interpreter.
+"""
+import heapq
+import itertools
+import os
+import selectors
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+Callback = Callable[[], None]
+
+
+class IoLoop:
+    """`call` and `later` may be used from any thread, `watch` on the loop or before it starts."""
+
+    def __init__(self) -> None:
+        self._selector = selectors.PollSelector()  # poll, as epoll refuses plain files
+        self._watched: dict[int, tuple[Callback | None, Callback | None]] = {}
+        self._calls: deque[Callback] = deque()
+        self._timers: list[tuple[float, int, Callback]] = []
+        self._order = itertools.count()
+        self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="io", daemon=True)
+        self.watch(self._bell, self._on_bell)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Finish what was called before and end the thread."""
+        if self._thread.is_alive():
+            self.call(self._stop)
+            self._thread.join()
+            self._selector.close()
+            os.close(self._bell)
+
+    def here(self) -> bool:
+        """True on the I/O thread itself."""
+        return threading.current_thread() is self._thread
+
+    def running(self) -> bool:
+        return self._thread.is_alive()
+
+    def call(self, function: Callback) -> None:
+        """Run `function` on the I/O thread, soon."""
+        self._calls.append(function)
+        os.eventfd_write(self._bell, 1)
+
+    def later(self, seconds: float, function: Callback) -> None:
+        """Run `function` on the I/O thread, in that many seconds."""
+        entry = (time.monotonic() + seconds, next(self._order), function)
+        self.call(lambda: heapq.heappush(self._timers, entry))
+
+    def watch(self, fd: int, readable: Callback | None = None,
+              writable: Callback | None = None) -> None:
+        """Call back while `fd` is ready; with neither callback, stop watching it."""
+        events = (selectors.EVENT_READ if readable else 0) | (
+            selectors.EVENT_WRITE if writable else 0)
+        if fd in self._watched:
+            self._selector.unregister(fd)
+            del self._watched[fd]
+        if events:
+            self._selector.register(fd, events)
+            self._watched[fd] = readable, writable
+
+    def _run(self) -> None:
+        while not self._stopping:
+            timeout = None
+            if self._timers:
+                timeout = max(0.0, self._timers[0][0] - time.monotonic())
+            for key, events in self._selector.select(timeout):
+                for place, event in enumerate((selectors.EVENT_READ, selectors.EVENT_WRITE)):
+                    # Looked up late: a callback before may have ended the watch.
+                    callback = self._watched.get(key.fd, (None, None))[place]
+                    if events & event and callback:
+                        callback()
+            while self._calls:
+                self._calls.popleft()()
+            while self._timers and self._timers[0][0] <= time.monotonic():
+                heapq.heappop(self._timers)[2]()
+
+    def _on_bell(self) -> None:
+        os.eventfd_read(self._bell)
+
+    def _stop(self) -> None:
+        self._stopping = True

@@ -1,0 +1,65 @@
+"""Signals from outside: the emulator ends in good order, the terminal follows a stop and resume.
+
+They are taken on the I/O thread, by way of a pipe, as the main thread may be deep in the guest.
+"""
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from pyemu.chardev.loop import IoLoop
+
+ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOPPING = (signal.SIGTSTP, signal.SIGCONT)
+
+
+class Signals:
+    """on_end(): asked to end; on_stop(), on_resume(): about to be stopped, and going again.
+
+    install() and restore() belong to the main thread, before the loop starts and after it ends.
+    """
+
+    def __init__(self, loop: IoLoop, on_end: Callable[[], None], on_stop: Callable[[], None],
+                 on_resume: Callable[[], None]):
+        self._loop = loop
+        self._on_end = on_end
+        self._on_stop = on_stop
+        self._on_resume = on_resume
+        self._ending = False
+        self._saved: dict[int, Any] = {}
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def install(self) -> None:
+        self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
+        for number in (*ENDING, *STOPPING):
+            handler = signal.getsignal(number)
+            if handler is not signal.SIG_IGN:  # as nohup wants it
+                self._saved[number] = signal.signal(number, lambda number, frame: None)
+        self._loop.watch(self._reader, self._on_signal)
+
+    def restore(self) -> None:
+        for number, handler in self._saved.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(self._wakeup)
+        self._saved.clear()
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def _on_signal(self) -> None:
+        for number in os.read(self._reader, 64):
+            if number in ENDING:
+                self._end(number)
+            elif number == signal.SIGTSTP:
+                self._on_stop()
+                os.kill(os.getpid(), signal.SIGSTOP)
+            elif number == signal.SIGCONT:
+                self._on_resume()
+
+    def _end(self, number: int) -> None:
+        if self._ending:  # asked twice: the machine does not come to an end by itself
+            self._on_stop()
+            os._exit(128 + number)
+        self._ending = True
+        print(f"pyemu: terminating on signal {number}", file=sys.stderr, flush=True)
+        self._on_end()

@@ -1,0 +1,93 @@
+"""A stream socket, TCP or Unix, as server for one client at a time or as client."""
+import os
+import socket
+import sys
+
+from pyemu.chardev.backend import Backend
+
+
+class Socket(Backend):
+    """What the guest writes while nobody is connected is dropped."""
+
+    _listener: socket.socket | None = None
+    _peer: socket.socket | None = None
+
+    @property
+    def filename(self) -> str:
+        server = ",server=on" if self.config.server else ""
+        return f"{'' if self._peer else 'disconnected:'}{self._name()}{server}"
+
+    def open(self) -> None:
+        if not self.config.server:
+            self._peer = self._connected()
+            return
+        self._listener = self._listening()
+        if self.config.wait:
+            print(f"pyemu: waiting for connection on: {self.filename}", file=sys.stderr, flush=True)
+            self._peer, _ = self._listener.accept()
+        self._listener.setblocking(False)
+
+    def start(self) -> None:
+        if self._peer:
+            self._use(self._peer)
+        else:
+            self._listen()
+
+    def close(self) -> None:
+        for end in (self._peer, self._listener):
+            if end:
+                end.close()
+        if self._listener and self.config.kind == "unix":
+            os.unlink(self.config.path)
+
+    def on_end_of_input(self) -> None:
+        self.connect(None, None)
+        if self._peer:
+            self._peer.close()
+            self._peer = None
+        if self._listener:
+            self._listen()
+
+    def on_write_error(self, error: OSError) -> None:
+        self.on_end_of_input()
+
+    def _connected(self) -> socket.socket:
+        if self.config.kind == "tcp":
+            return socket.create_connection((self.config.host or "localhost", self.config.port))
+        peer = socket.socket(socket.AF_UNIX)
+        peer.connect(self.config.path)
+        return peer
+
+    def _listening(self) -> socket.socket:
+        if self.config.kind == "tcp":
+            return socket.create_server((self.config.host, self.config.port))
+        listener = socket.socket(socket.AF_UNIX)
+        if os.path.exists(self.config.path):
+            os.unlink(self.config.path)  # left by one who was killed
+        listener.bind(self.config.path)
+        listener.listen(1)
+        return listener
+
+    def _listen(self) -> None:
+        assert self._listener
+        self.loop.watch(self._listener.fileno(), self._on_client)
+
+    def _on_client(self) -> None:
+        assert self._listener
+        try:
+            self._peer, _ = self._listener.accept()
+        except OSError:
+            return  # it has gone again
+        self.loop.watch(self._listener.fileno())
+        self._use(self._peer)
+
+    def _use(self, peer: socket.socket) -> None:
+        peer.setblocking(False)
+        if self.config.kind == "tcp":
+            peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.connect(peer.fileno(), peer.fileno())
+
+    def _name(self) -> str:
+        if self.config.kind == "unix":
+            return f"unix:{self.config.path}"
+        return f"tcp:{self.config.host}:{self.config.port}"
