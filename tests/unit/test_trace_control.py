@@ -1,0 +1,245 @@
+"""-trace and the monitor's commands: what goes on, what goes off, what is said."""
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+from pyemu.trace import _ring, control, hooks
+from pyemu.trace.control import Switch, TraceError, TraceOptions
+from pyemu.trace.simpletrace import Analyzer, process
+
+ARM, FIRE = "clock_timer_arm", "clock_timer_fire"
+
+
+@pytest.fixture(autouse=True)
+def all_off(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(control, "file", control.TraceFile())
+    yield
+    control.close()
+    for hook in hooks.hooks.values():
+        hook.enabled = False
+
+
+def on():
+    return [name for name, hook in hooks.hooks.items() if hook.enabled]
+
+
+class Everything(Analyzer):
+    def __init__(self):
+        self.seen = []
+
+    def catchall(self, event, rec):
+        self.seen.append((event.name, *rec[3:]))
+
+
+def decode(path):
+    everything = Everything()
+    assert process(None, str(path), everything) == []
+    return everything.seen
+
+
+@pytest.mark.parametrize("text, switches", [
+    ("ide_*", [("ide_*", True)]), ("enable=ide_*", [("ide_*", True)]),
+    ("-ide_*", [("ide_*", False)]),
+    ("a,,b", [("a,b", True)]), ("file=f", []),
+])
+def test_patterns_of_the_option(text, switches):
+    options = TraceOptions.parse([text])
+    assert options.switches == [Switch(*switch, f"-trace {text}") for switch in switches]
+    assert options.given
+
+
+def test_options_add_up_and_the_last_file_counts():
+    options = TraceOptions.parse(["a,file=1", "b", "file=2,size=100k", "full=wait,overwrite=on"])
+    assert [switch.pattern for switch in options.switches] == ["a", "b"]
+    assert (options.file, options.size, options.wait, options.overwrite) == ("2", 1 << 17, True,
+                                                                             True)
+    assert TraceOptions.parse(["help"]).help and not TraceOptions.parse([]).given
+
+
+@pytest.mark.parametrize("text, line", [
+    ("foo=bar", "pyemu: -trace foo=bar: Invalid parameter 'foo'"),
+    ("a,bar", "pyemu: -trace a,bar: Invalid parameter 'bar'"),
+    ("events=/nonexistent", "pyemu:/nonexistent: No such file or directory"),
+    ("events=/", "pyemu:/: Is a directory"),
+    ("size=5", "pyemu: -trace size=5: size must be 64k to 1G, for example size=16M"),
+    ("full=no", "pyemu: -trace full=no: Parameter 'full' expects 'drop' or 'wait'"),
+])
+def test_a_bad_option_is_one_line(text, line):
+    with pytest.raises(TraceError) as error:
+        TraceOptions.parse([text])
+    assert error.value.line == line
+
+
+def test_an_events_file(tmp_path, capfd):
+    (tmp_path / "ev").write_text(f"# comment\n\n clock_* \n-{FIRE}\n  #indented\nnosuch\nnosuch_*")
+    control.start(TraceOptions.parse(["events=ev"]))
+    assert on() == [ARM]
+    assert capfd.readouterr().err.splitlines() == [
+        "pyemu:ev:5: warning: trace event '#indented' does not exist",
+        "pyemu:ev:6: warning: trace event 'nosuch' does not exist",
+        "pyemu:ev:7: warning: no trace event matches 'nosuch_*'"]
+
+
+def test_a_name_that_does_not_exist_is_a_warning(capfd):
+    control.start(TraceOptions.parse(["nosuch"]))
+    assert capfd.readouterr().err == ("pyemu: -trace nosuch: warning: trace event 'nosuch' does "
+                                      "not exist\n")
+
+
+def test_every_match_of_a_pattern_is_switched_and_question_marks_count():
+    control.apply([Switch("clock_timer_*", True, "")])
+    assert on() == [ARM, FIRE]
+    control.apply([Switch("c?ock_timer_fire", False, "")])
+    assert on() == [ARM]
+
+
+def test_a_disabled_event_stays_off(monkeypatch):
+    monkeypatch.setattr(hooks.events[ARM], "properties", ("disable",))
+    assert control.apply([Switch(ARM, True, "-trace x")]) == [
+        f"-trace x: warning: trace event '{ARM}' is not traceable"]
+    assert on() == [] and ARM not in control.help_text().split()
+
+
+def test_a_trace_from_start_to_end(tmp_path):
+    control.start(TraceOptions.parse([ARM]))
+    hooks.hooks[ARM]("rtc", 5)
+    hooks.hooks[FIRE]("rtc", 5, 6)
+    control.close()
+    assert decode(f"trace-{os.getpid()}") == [(ARM, "rtc", 5)]
+    assert os.listdir(tmp_path) == [f"trace-{os.getpid()}"]
+
+
+def test_an_unwritable_file_is_one_clear_line():
+    with pytest.raises(TraceError) as error:
+        control.start(TraceOptions.parse([f"{ARM},file=/nonexistent/x"]))
+    assert error.value.line == ("pyemu: could not open trace file '/nonexistent/x': No such file "
+                                "or directory")
+
+
+def test_a_full_disk_is_told_at_the_end(capfd):
+    control.file.path = "good"
+    control.file.resume()
+    control.switch(ARM, True)
+    full = os.open("/dev/full", os.O_WRONLY)
+    _ring.set_file(full, 0)
+    hooks.hooks[ARM]("x", 1)
+    assert control.trace_file("flush") == "good: No space left on device"
+    assert control.status().endswith("It cannot be written: No space left on device.")
+    control.close()
+    assert capfd.readouterr().err.startswith("pyemu: good: No space left on device; ")
+    os.close(full)
+
+
+def test_nothing_is_opened_without_the_option_until_an_event_goes_on(tmp_path):
+    control.start(TraceOptions.parse([]))
+    assert os.listdir(tmp_path) == []
+    assert control.trace_event(ARM, "on") == ""
+    hooks.hooks[ARM]("x", 1)
+    control.close()
+    assert decode(f"trace-{os.getpid()}") == [(ARM, "x", 1)]
+
+
+def test_info_trace_events():
+    control.switch(FIRE, True)
+    assert control.info_trace_events("clock_*") == f"{ARM} : state 0\n{FIRE} : state 1"
+    assert control.info_trace_events("nosuch") == 'unknown event "nosuch"'
+    assert control.info_trace_events("zz*") == ""
+    assert len(control.info_trace_events().splitlines()) == len(hooks.events)
+
+
+def test_trace_event():
+    bad = 'Expected \'on\' or \'off\'\nTry "help trace-event" for more information'
+    assert control.trace_event(ARM) == control.trace_event(ARM, "maybe") == bad
+    assert control.trace_event("nosuch", "on") == 'unknown event "nosuch"'
+    assert control.trace_event("clock_*", "on") == "" and on() == [ARM, FIRE]
+    assert control.trace_event("clock_*", "off") == "" and on() == []
+
+
+def test_trace_file(tmp_path):
+    name = f"trace-{os.getpid()}"
+    arm = hooks.hooks[ARM]
+    assert control.trace_file() == f'Trace file "{name}" off.'
+    control.start(TraceOptions.parse([ARM]))
+    arm("one", 1)
+    assert control.trace_file("flush") == "" and decode(name) == [(ARM, "one", 1)]
+    assert control.trace_file("off") == "" and not arm
+    arm("unseen", 1)
+    assert control.trace_file("on") == "" and control.trace_file() == f'Trace file "{name}" on.'
+    arm("two", 2)
+    assert control.trace_file("set", "other") == ""
+    arm("three", 3)
+    assert sorted(os.listdir(tmp_path)) == ["other", "other.ring", name]
+    control.close()
+    assert decode(name) == [(ARM, "one", 1), (ARM, "two", 2)]  # nothing lost by off and on
+    assert decode("other") == [(ARM, "three", 3)]
+    assert control.trace_file("x").startswith('unexpected argument "x"')
+    assert control.trace_file("set") == "trace-file set: expected a file name"
+
+
+def test_set_to_a_bad_place_changes_nothing():
+    control.start(TraceOptions.parse([ARM]))
+    assert control.trace_file("set", "/nonexistent/x").startswith("could not open trace file")
+    hooks.hooks[ARM]("x", 1)
+    control.close()
+    assert decode(f"trace-{os.getpid()}") == [(ARM, "x", 1)]
+
+
+def test_overwrite_writes_the_newest_at_the_end():
+    control.start(TraceOptions.parse([ARM, "overwrite=on,size=64k"]))
+    for n in range(5000):
+        hooks.hooks[ARM]("x", n)
+    control.close()
+    seen = [deadline for _, _, deadline in decode(f"trace-{os.getpid()}")]
+    assert seen == list(range(seen[0], 5000)) and seen[0] > 0
+
+
+def test_completion():
+    assert control.complete(["trace-event", "clock_timer_a"]) == [ARM]
+    assert control.complete(["trace-event", ARM, "o"]) == ["on", "off"]
+    assert control.complete(["trace-file", "f"]) == ["flush"]
+    assert control.complete(["info", "trace-events", "clock_timer_f"]) == [FIRE]
+
+
+VICTIM = """
+import os, signal, sys
+from pyemu.trace import _ring, control, hooks
+from pyemu.trace.control import TraceOptions
+control.start(TraceOptions.parse(["clock_timer_arm", "file=killed" + sys.argv[2]]))
+count = int(sys.argv[1])
+for n in range(count):
+    hooks.trace_clock_timer_arm("x", n)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.parametrize("count", [1, 1000, 100_000])
+@pytest.mark.parametrize("more", ["", ",full=wait", ",overwrite=on"])
+def test_nothing_is_lost_by_kill_9(count, more, capfd):
+    result = subprocess.run([sys.executable, "-c", VICTIM, str(count), more])
+    assert result.returncode == -signal.SIGKILL
+    kept, lost = [], 0
+    everything = Everything()
+    assert process(None, "killed", everything) == []
+    for name, *args in everything.seen:
+        if name == "Dropped_Event":
+            lost += args[0]
+        else:
+            kept.append(args[1])
+    assert kept == sorted(set(kept))
+    assert kept[-1] == count - 1 or lost
+    if more != ",overwrite=on":
+        assert len(kept) + lost == count
+    if "wait" in more:
+        assert kept == list(range(count))
+    assert "recovered" in capfd.readouterr().err or not more
+
+
+def test_an_exception_or_an_exit_loses_nothing():
+    result = subprocess.run([sys.executable, "-c", VICTIM.replace(
+        "os.kill(os.getpid(), signal.SIGKILL)", "raise SystemExit(3)"), "100", ""])
+    assert result.returncode == 3
+    assert [args for _, *args in decode("killed")] == [["x", n] for n in range(100)]
+    assert not os.path.exists("killed.ring")

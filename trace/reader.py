@@ -1,0 +1,347 @@
+"""Reads trace files: simpletrace's format, version 4 (docs/tracing.md has it byte by byte).
+
+    with TraceReader("trace-4242", events) as reader:
+        for record in reader:
+            record.event.name, record.timestamp_ns, record.pid, record.args
+
+Records left in the ring file of a process that was killed come after those of the trace file.
+What is broken is kept in `reader.problems`, with its byte offset, and reading goes on at the next
+record, since each tells its length. A file that is no trace at all raises TraceFormatError.
+"""
+import contextlib
+import heapq
+import mmap
+import os
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from typing import IO, Any, NamedTuple
+
+from pyemu.trace.grammar import Event
+
+FILE_HEADER = struct.Struct("=QQQ")
+HEADER_ID, MAGIC, VERSION = 0xffffffffffffffff, 0xf2b177cb0aa429b4, 4
+TYPE_MAPPING, TYPE_EVENT = 0, 1
+MAPPING = struct.Struct("=QQI")
+RECORD = struct.Struct("=QQQII")  # type, event id, time, length without the type, pid
+TYPE_BYTES = 8
+LONGEST_NAME = 1 << 12
+LONGEST_RECORD = 1 << 16  # ten strings of 512 bytes are far below
+DROPPED_ID = 0xfffffffffffffffe
+DROPPED = Event("Dropped_Event", (("uint64_t", "num_events_dropped"),), types="Q")
+
+RING_SUFFIX = ".ring"
+RING_MAGIC = 0x474e4952554d4559
+RING_PAGE = 4096
+RING_HEADER = struct.Struct("=QIIQIIQQI")  # ... current state at the end
+LANE = struct.Struct("=QQQQ")  # head, oldest, dropped, when
+
+
+class TraceFormatError(Exception):
+    """The file cannot be read as a trace; the text begins with its name."""
+
+
+class Record(NamedTuple):
+    """One event that happened. args: int, or str with surrogate escapes, as the event declares."""
+
+    event: Event
+    timestamp_ns: int
+    pid: int
+    args: tuple[Any, ...]
+
+
+Decoder = Callable[[Any, int, int], tuple[Any, ...]]  # buffer, start, end -> arguments
+
+
+def decoder_for(types: str) -> Decoder:
+    """A function that reads the arguments of an event; it raises ValueError if they do not fit."""
+    if "s" not in types:
+        words = struct.Struct(f"={len(types)}Q")
+        size = words.size
+
+        def numbers(data: Any, start: int, end: int) -> tuple[Any, ...]:
+            if end - start != size:
+                raise ValueError(f"{end - start} bytes of arguments, expected {size}")
+            return words.unpack_from(data, start)
+
+        return numbers
+
+    def mixed(data: Any, start: int, end: int) -> tuple[Any, ...]:
+        values: list[Any] = []
+        for letter in types:
+            size = 4 if letter == "s" else 8
+            if start + size > end:
+                raise ValueError(f"no room for argument {len(values) + 1}")
+            value = int.from_bytes(data[start:start + size], "little")
+            start += size
+            if letter == "s":
+                if start + value > end:
+                    raise ValueError(f"string of {value} bytes with {end - start} left")
+                values.append(bytes(data[start:start + value]).decode("utf-8", "surrogateescape"))
+                start += value
+            else:
+                values.append(value)
+        if start != end:
+            raise ValueError(f"{end - start} bytes too many")
+        return tuple(values)
+
+    return mixed
+
+
+class TraceReader:
+    """The records of a trace file, in order. Iterating twice begins anew.
+
+    events: the declarations (a mapping in the file gives their numbers). header: False for a file
+    that has none, whose events are numbered as in `events`.
+    """
+
+    def __init__(self, path: str, events: Iterable[Event], header: bool = True):
+        self.path = path
+        self.events = list(events)
+        self.has_header = header
+        self.problems: list[str] = []
+        self.recovered = 0  # records found in the ring file
+        self._by_name = {event.name: event for event in self.events}
+        self._file: IO[bytes] = open(path, "rb")  # noqa: SIM115
+        try:
+            self._data = self._map()
+            if header:
+                self._check_header()
+        except BaseException:
+            self.close()
+            raise
+
+    def _map(self) -> Any:
+        try:
+            return mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (ValueError, OSError):  # empty, or a pipe
+            return self._file.read()
+
+    def __enter__(self) -> "TraceReader":
+        return self
+
+    def __exit__(self, *unused: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        if isinstance(getattr(self, "_data", None), mmap.mmap):
+            with contextlib.suppress(BufferError):
+                self._data.close()
+        self._file.close()
+
+    def _check_header(self) -> None:
+        data = self._data
+        if len(data) == 0:
+            raise TraceFormatError(f"{self.path}: byte 0: the file is empty")
+        if len(data) < FILE_HEADER.size:
+            raise TraceFormatError(f"{self.path}: byte {len(data)}: the header is cut off, "
+                                   f"expected {FILE_HEADER.size} bytes")
+        header_id, magic, version = FILE_HEADER.unpack_from(data)
+        if header_id != HEADER_ID or magic != MAGIC:
+            raise TraceFormatError(f"{self.path}: byte {0 if header_id != HEADER_ID else 8}: "
+                                   "not a trace file of the simple format")
+        if version in (0, 2, 3):
+            raise TraceFormatError(f"{self.path}: byte 16: log format {version} is QEMU's before "
+                                   "2.8, which does not tell its events' names; expected 4")
+        if version != VERSION:
+            raise TraceFormatError(f"{self.path}: byte 16: unknown version {version} of the log "
+                                   f"format, expected {VERSION}")
+
+    def __iter__(self) -> Iterator[Record]:
+        self.problems.clear()
+        self.recovered = 0
+        names: dict[int, str] = {}
+        if not self.has_header:
+            names = {number: event.name for number, event in enumerate(self.events)}
+        table = _Table(self._by_name, names, self._problem)
+        ring = RingFile.beside(self.path)
+        end = len(self._data)
+        if ring is not None:
+            end = min(end, ring.file_offset)
+        yield from self._records(table, FILE_HEADER.size if self.has_header else 0, end)
+        if ring is not None:
+            for record in ring.records(table):
+                self.recovered += 1
+                yield record
+
+    def _problem(self, offset: int, message: str) -> None:
+        self.problems.append(f"{self.path}: byte {offset}: {message}")
+
+    def _records(self, table: "_Table", at: int, end: int) -> Iterator[Record]:
+        data, unpack = self._data, RECORD.unpack_from
+        kind_size = TYPE_BYTES if self.has_header else 0
+        if not self.has_header:  # records without the word that tells their type
+            def unpack(data: Any, at: int) -> tuple[Any, ...]:
+                return (TYPE_EVENT, *_BARE_RECORD.unpack_from(data, at))
+        header_size = RECORD.size - TYPE_BYTES + kind_size
+        while at < end:
+            if self.has_header and end - at >= TYPE_BYTES and data[at:at + 8] == _MAPPING_WORD:
+                size = self._mapping(table, at, end)
+                if size == 0:
+                    return
+                at += size
+                continue
+            if end - at < header_size:
+                self._problem(at, f"the last record is cut off after {end - at} bytes")
+                return
+            kind, number, ns, length, pid = unpack(data, at)
+            if kind != TYPE_EVENT or not 24 <= length <= LONGEST_RECORD:
+                what = (f"a record of unknown type {kind:#x}" if kind != TYPE_EVENT
+                        else f"a record of impossible length {length}")
+                found = self._resynchronise(table, at + 1, end)
+                skipped = f"; {found - at} bytes skipped" if found < end else "; nothing follows"
+                self._problem(at, what + skipped)
+                at = found
+                continue
+            stop = at + kind_size + length
+            if stop > end:
+                self._problem(at, f"the last record is cut off after {end - at} bytes, "
+                                  f"expected {kind_size + length}")
+                return
+            record = table.decode(data, at, number, ns, pid, at + header_size, stop)
+            if record is not None:
+                yield record
+            at = stop
+
+    def _mapping(self, table: "_Table", at: int, end: int) -> int:
+        """Learn an event's number; returns the bytes that took, or 0 at the end of the file."""
+        if end - at < MAPPING.size:
+            self._problem(at, "the last record is cut off")
+            return 0
+        _, number, length = MAPPING.unpack_from(self._data, at)
+        if length > LONGEST_NAME:
+            self._problem(at, f"an event's name of {length} bytes")
+            return max(1, self._resynchronise(table, at + 1, end) - at)
+        if end - at < MAPPING.size + length:
+            self._problem(at, "the last record is cut off")
+            return 0
+        name = bytes(self._data[at + MAPPING.size:at + MAPPING.size + length])
+        table.names[number] = name.decode("utf-8", "replace")
+        table.forget(number)
+        return MAPPING.size + length
+
+    def _resynchronise(self, table: "_Table", at: int, end: int) -> int:
+        """Where the next plausible event record begins, or `end`."""
+        kind_size = TYPE_BYTES if self.has_header else 0
+        while (at := self._data.find(_EVENT_WORD, at, end) if kind_size else end) >= 0:
+            if end - at < RECORD.size:
+                break
+            _, number, _, length, _ = RECORD.unpack_from(self._data, at)
+            if (number in table.names or number == DROPPED_ID) and 24 <= length <= LONGEST_RECORD:
+                return at
+            at += 1
+        return end
+
+
+_MAPPING_WORD = struct.pack("=Q", TYPE_MAPPING)
+_EVENT_WORD = struct.pack("=Q", TYPE_EVENT)
+_BARE_RECORD = struct.Struct("=QQII")
+
+
+class _Table:
+    """What the numbers of a trace stand for."""
+
+    def __init__(self, by_name: dict[str, Event], names: dict[int, str],
+                 problem: Callable[[int, str], None]):
+        self.by_name = by_name
+        self.names = names
+        self.problem = problem
+        self.known: dict[int, tuple[Event, Decoder] | None] = {
+            DROPPED_ID: (DROPPED, decoder_for(DROPPED.types))}
+
+    def forget(self, number: int) -> None:
+        self.known.pop(number, None)
+
+    def decode(self, data: Any, at: int, number: int, ns: int, pid: int, start: int,
+               stop: int) -> Record | None:
+        try:
+            entry = self.known[number]
+        except KeyError:
+            entry = self.known[number] = self._look_up(number, at)
+        if entry is None:
+            return None
+        event, decoder = entry
+        try:
+            return Record(event, ns, pid, decoder(data, start, stop))
+        except ValueError as error:
+            self.problem(at, f"event '{event.name}' does not fit its declaration: {error}")
+            return None
+
+    def _look_up(self, number: int, at: int) -> tuple[Event, Decoder] | None:
+        name = self.names.get(number)
+        if name is None:
+            self.problem(at, f"event number {number} has no name in this file")
+            return None
+        event = self.by_name.get(name)
+        if event is None:
+            self.problem(at, f"'{name}' event is logged but is not declared in the trace events "
+                             "file, try using trace-events-all instead")
+            return None
+        return event, decoder_for(event.types)
+
+
+class RingFile:
+    """The ring of a process that has ended without closing it: trace/native/lanes.h."""
+
+    def __init__(self, data: bytes, path: str):
+        self.path = path
+        self.data = data
+        (magic, _, self.pid, self.size, lanes, overwrite, first, second,
+         current) = RING_HEADER.unpack_from(data)
+        if magic != RING_MAGIC:
+            raise ValueError("not a ring file")
+        at = second if current else first
+        self.file_offset, *self.tails = struct.unpack_from(f"={lanes + 1}Q", data, at)
+        self.lanes = [LANE.unpack_from(data, RING_PAGE + 64 * number) for number in range(lanes)]
+        if overwrite:
+            self.tails = [oldest for _, oldest, _, _ in self.lanes]
+
+    @classmethod
+    def beside(cls, trace: str) -> "RingFile | None":
+        """The ring file of a trace whose process is gone, if there is one."""
+        path = trace + RING_SUFFIX
+        try:
+            with open(path, "rb") as file:
+                data = file.read()
+            ring = cls(data, path)
+        except (OSError, ValueError, struct.error):
+            return None
+        return None if is_alive(ring.pid) else ring
+
+    def records(self, table: _Table) -> Iterator[Record]:
+        """What had not been written yet, in the order of time."""
+        lanes = [self._lane(number, table) for number in range(len(self.lanes))]
+        yield from heapq.merge(*lanes, key=lambda record: record.timestamp_ns)
+
+    def _lane(self, number: int, table: _Table) -> Iterator[Record]:
+        head, _, dropped, dropped_ns = self.lanes[number]
+        tail = self.tails[number]
+        if not 0 <= head - tail <= self.size:
+            table.problem(0, f"lane {number} of {self.path} is damaged")
+            return
+        base = 2 * RING_PAGE + number * self.size
+        start = tail % self.size
+        lane = self.data[base:base + self.size]
+        piece = (lane + lane)[start:start + head - tail]
+        at = 0
+        while at < len(piece):
+            kind, event, ns, length, pid = RECORD.unpack_from(piece, at)
+            stop = at + TYPE_BYTES + length
+            if kind != TYPE_EVENT or length < 24 or stop > len(piece):
+                table.problem(0, f"lane {number} of {self.path} is damaged")
+                return
+            record = table.decode(piece, at, event, ns, pid, at + RECORD.size, stop)
+            if record is not None:
+                yield record
+            at = stop
+        if dropped:
+            yield Record(DROPPED, dropped_ns, self.pid, (dropped,))
+
+
+def is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass
+    return True
