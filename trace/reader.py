@@ -167,11 +167,9 @@ class TraceReader:
         self.problems.append(f"{self.path}: byte {offset}: {message}")
 
     def _records(self, table: "_Table", at: int, end: int) -> Iterator[Record]:
-        data, unpack = self._data, RECORD.unpack_from
+        data = self._data
+        unpack = RECORD.unpack_from if self.has_header else _unpack_bare
         kind_size = TYPE_BYTES if self.has_header else 0
-        if not self.has_header:  # records without the word that tells their type
-            def unpack(data: Any, at: int) -> tuple[Any, ...]:
-                return (TYPE_EVENT, *_BARE_RECORD.unpack_from(data, at))
         header_size = RECORD.size - TYPE_BYTES + kind_size
         while at < end:
             if self.has_header and end - at >= TYPE_BYTES and data[at:at + 8] == _MAPPING_WORD:
@@ -235,6 +233,11 @@ class TraceReader:
 _MAPPING_WORD = struct.pack("=Q", TYPE_MAPPING)
 _EVENT_WORD = struct.pack("=Q", TYPE_EVENT)
 _BARE_RECORD = struct.Struct("=QQII")
+
+
+def _unpack_bare(data: Any, at: int) -> tuple[Any, ...]:
+    """A record of a file without header, which lacks the word that tells its type."""
+    return (TYPE_EVENT, *_BARE_RECORD.unpack_from(data, at))
 
 
 class _Table:
