@@ -1,0 +1,73 @@
+"""The end of a block device that a controller holds: bounds, events, errors told to the user."""
+import sys
+from collections.abc import Callable
+
+from pyemu.machine.block.base import BlockDevice, BlockError, Data
+from pyemu.trace.hooks import trace_blk_co_preadv, trace_blk_co_pwritev
+
+
+def report_on_stderr(text: str) -> None:
+    print(f"pyemu: {text}", file=sys.stderr)
+
+
+class Backend(BlockDevice):
+    """An opened image, as `open.open_image` returns it.
+
+    path, format: as the user named it, or as it was probed; for `info block`.
+    report: takes one line for the user. Each failure of the host is told once, then raised as
+    OSError for the guest to see at its controller.
+    """
+
+    def __init__(self, node: BlockDevice, path: str, format: str,
+                 report: Callable[[str], None] = report_on_stderr):
+        self.node = node
+        self.path = path
+        self.format = format
+        self.report = report
+        self.size = node.size
+        self.read_only = node.read_only
+        self._told: set[str] = set()
+
+    def read(self, offset: int, length: int) -> bytes:
+        if trace_blk_co_preadv:
+            trace_blk_co_preadv(self, self.node, offset, length, 0)
+        try:
+            self._check(offset, length)
+            return self.node.read(offset, length)
+        except OSError as error:
+            self._tell("read", error)
+            raise
+
+    def write(self, offset: int, data: Data) -> None:
+        if trace_blk_co_pwritev:
+            trace_blk_co_pwritev(self, self.node, offset, len(data), 0)
+        try:
+            self._check(offset, len(data))
+            self.node.write(offset, data)
+        except OSError as error:
+            self._tell("write", error)
+            raise
+
+    def flush(self) -> None:
+        try:
+            self.node.flush()
+        except OSError as error:
+            self._tell("flush", error)
+            raise
+
+    def discard(self, offset: int, length: int) -> None:
+        self._check(offset, length)
+        self.node.discard(offset, length)
+
+    def close(self) -> None:
+        self.node.close()
+
+    def _check(self, offset: int, length: int) -> None:
+        if not 0 <= offset <= offset + length <= self.size:
+            raise BlockError(f"bytes {offset} to {offset + length} are beyond its {self.size}")
+
+    def _tell(self, action: str, error: OSError) -> None:
+        text = f"Could not {action} '{self.path}': {error.strerror}"
+        if text not in self._told:
+            self._told.add(text)
+            self.report(text)

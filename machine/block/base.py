@@ -1,0 +1,43 @@
+"""What every block device offers, and how it fails."""
+import errno
+
+SECTOR = 512  # bytes, the unit of sizes and of requests from controllers
+
+Data = bytes | bytearray | memoryview
+
+
+class BlockError(OSError):
+    """An image or a request that is refused; `str()` is one line for the user."""
+
+    def __init__(self, text: str, number: int = errno.EIO):
+        super().__init__(number, text)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+class BlockDevice:
+    """A row of bytes that can be read and mostly be written.
+
+    Offsets and lengths are bytes. Who asks stays within `size`. All methods raise OSError.
+    """
+
+    size: int
+    read_only: bool
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Exactly `length` bytes."""
+        raise NotImplementedError
+
+    def write(self, offset: int, data: Data) -> None:
+        """Store all of `data`; it is safe from a power cut after the next `flush()`."""
+        raise NotImplementedError
+
+    def flush(self) -> None:
+        """Return when everything written is on stable storage."""
+
+    def discard(self, offset: int, length: int) -> None:
+        """Take the advice that nobody needs these bytes; whoever cannot use it ignores it."""
+
+    def close(self) -> None:
+        """Give up files and memory. The device cannot be used after it."""

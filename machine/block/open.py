@@ -1,0 +1,108 @@
+"""Opening an image: its format, its backing files, its snapshot."""
+import errno
+import os
+from collections.abc import Callable
+
+from pyemu.machine.block.backend import Backend, report_on_stderr
+from pyemu.machine.block.base import SECTOR, BlockDevice, BlockError
+from pyemu.machine.block.overlay import Overlay
+from pyemu.machine.block.probe import probe
+from pyemu.machine.block.qcow2 import Qcow2
+from pyemu.machine.block.qcow2_header import read_header
+from pyemu.machine.block.raw import ProbedRaw, RawFile
+from pyemu.trace.hooks import trace_bdrv_open_common
+
+FORMATS = ("raw", "qcow2")
+
+DEEPEST_CHAIN = 200  # backing files; well inside Python's recursion limit
+
+RAW_WARNING = """\
+WARNING: Image format was not specified for '{}' and probing guessed raw.
+         Automatically detecting the format is dangerous for raw images, write operations on \
+block 0 will be restricted.
+         Specify the 'raw' format explicitly to remove the restrictions."""
+
+
+def open_image(path: str, format: str | None = None, read_only: bool = False,
+               snapshot: bool = False,
+               report: Callable[[str], None] = report_on_stderr) -> Backend:
+    """Open a disk image for a controller.
+
+    format: "raw" or "qcow2"; None probes it, with QEMU's warning for raw.
+    snapshot: keep writes to ourselves and open the image for reading only.
+    report: takes warnings now and failures of the host later, as text for the user.
+    Raises BlockError, whose text is one line for the user.
+    """
+    node, format = open_node(path, format, read_only or snapshot, report)
+    try:
+        if node.size == 0:
+            raise BlockError(f"Could not open '{path}': the image is empty", errno.EINVAL)
+        if snapshot:
+            node = Overlay(node)
+            node.read_only = read_only
+    except OSError:
+        node.close()
+        raise
+    return Backend(node, path, format, report)
+
+
+def open_node(path: str, format: str | None, read_only: bool, report: Callable[[str], None],
+              chain: tuple[tuple[int, int], ...] = ()) -> tuple[BlockDevice, str]:
+    """Open an image with its backing files; return it and its format.
+
+    chain: device and inode of the images that have it as their backing file.
+    """
+    if format not in (None, *FORMATS):
+        raise BlockError(f"Unknown driver '{format}'", errno.EINVAL)
+    file = RawFile.open(path, read_only)
+    try:
+        status = os.fstat(file.fd)
+        identity = status.st_dev, status.st_ino
+        if identity in chain:
+            raise BlockError(f"Could not open '{path}': it is its own backing file", errno.ELOOP)
+        if len(chain) >= DEEPEST_CHAIN:
+            raise BlockError(f"Could not open '{path}': more than {DEEPEST_CHAIN} backing files",
+                             errno.ELOOP)
+        probed = format is None
+        if format is None:
+            format = probe(file.read(0, SECTOR))
+        trace_bdrv_open_common(file, path, 0 if read_only else os.O_RDWR, format)
+        if format == "qcow2":
+            return _open_qcow2(file, path, report, (*chain, identity)), format
+        if format != "raw":
+            raise BlockError(f"Could not open '{path}': {format} images are not supported",
+                             errno.ENOTSUP)
+        if probed and not chain and file.size:
+            report(RAW_WARNING.format(path))
+            file = ProbedRaw(file.fd, read_only)
+        return file, format
+    except BaseException:
+        file.close()
+        raise
+
+
+def _open_qcow2(file: RawFile, path: str, report: Callable[[str], None],
+                chain: tuple[tuple[int, int], ...]) -> Qcow2:
+    header = read_header(file)
+    backing = None
+    if header.backing_file:
+        try:
+            name = backing_path(path, header.backing_file)
+            backing, _ = open_node(name, header.backing_format, True, report, chain)
+        except BlockError as error:
+            raise BlockError(f"Could not open backing file '{header.backing_file}': {error}",
+                             error.errno or errno.EIO) from None
+    try:
+        return Qcow2(file, header, backing)
+    except BaseException:
+        if backing:
+            backing.close()
+        raise
+
+
+def backing_path(path: str, name: str) -> str:
+    """Where the backing file `name` of the image `path` is: names are relative to its folder."""
+    name = name.removeprefix("file:")
+    if ":" in name.partition("/")[0]:
+        raise BlockError("only files are supported", errno.ENOTSUP)
+    return os.path.join(os.path.dirname(path), name)

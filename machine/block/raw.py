@@ -1,0 +1,102 @@
+"""A raw image: a file or a host block device whose bytes are the bytes of the disk."""
+import errno
+import fcntl
+import os
+import stat
+
+from pyemu.machine.block.base import SECTOR, BlockDevice, BlockError, Data
+from pyemu.machine.block.probe import probe
+from pyemu.trace.hooks import (
+    trace_bdrv_co_preadv_part,
+    trace_bdrv_co_pwritev_part,
+    trace_file_flush_fdatasync_failed,
+)
+
+
+class RawFile(BlockDevice):
+    """An open file. What lies past its end reads as zeros; a write there makes it longer.
+
+    size: the length rounded up to whole sectors.
+    """
+
+    def __init__(self, fd: int, read_only: bool = False):
+        """Takes over `fd`. Raises OSError if it cannot seek."""
+        self.fd = fd
+        self.read_only = read_only
+        self.length = os.lseek(fd, 0, os.SEEK_END)
+        self.size = -(-self.length // SECTOR) * SECTOR
+
+    @classmethod
+    def open(cls, path: str, read_only: bool = False) -> "RawFile":
+        """Open `path`. Raises BlockError for what is no image, or cannot be opened."""
+        flags = os.O_RDONLY if read_only else os.O_RDWR
+        try:
+            # O_NONBLOCK: a FIFO is to be refused, not waited for.
+            fd = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            number = getattr(error, "errno", None) or errno.EINVAL
+            raise BlockError(f"Could not open '{path}': {reason}", number) from None
+        try:
+            mode = os.fstat(fd).st_mode
+            if stat.S_ISDIR(mode):
+                raise BlockError(f"Could not open '{path}': Is a directory", errno.EISDIR)
+            if not stat.S_ISREG(mode) and not stat.S_ISBLK(mode):
+                raise BlockError(
+                    f"Could not open '{path}': neither a regular file nor a block device",
+                    errno.EINVAL)
+            fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) & ~os.O_NONBLOCK)
+            return cls(fd, read_only)
+        except BaseException:
+            os.close(fd)
+            raise
+
+    def read(self, offset: int, length: int) -> bytes:
+        if trace_bdrv_co_preadv_part:
+            trace_bdrv_co_preadv_part(self, offset, length, 0)
+        data = os.pread(self.fd, length, offset)
+        while len(data) < length:
+            more = os.pread(self.fd, length - len(data), offset + len(data))
+            if not more:
+                return data.ljust(length, b"\0")
+            data += more
+        return data
+
+    def write(self, offset: int, data: Data) -> None:
+        if trace_bdrv_co_pwritev_part:
+            trace_bdrv_co_pwritev_part(self, offset, len(data), 0)
+        if self.read_only:
+            raise BlockError(os.strerror(errno.EROFS), errno.EROFS)
+        rest = memoryview(data)
+        while rest:
+            written = os.pwrite(self.fd, rest, offset)
+            offset += written
+            rest = rest[written:]
+        self.length = max(self.length, offset)
+
+    def flush(self) -> None:
+        if self.read_only:
+            return
+        try:
+            os.fdatasync(self.fd)
+        except OSError as error:
+            trace_file_flush_fdatasync_failed(error.errno)
+            raise
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+class ProbedRaw(RawFile):
+    """A raw image that nobody called raw.
+
+    A guest that wrote the header of another format into its first sector would choose what the
+    next start takes the image for, and with a backing file read any file of the host. Such writes
+    fail, as the warning at the start says.
+    """
+
+    def write(self, offset: int, data: Data) -> None:
+        if offset < SECTOR and probe(self.read(0, offset) + bytes(data[:SECTOR])) != "raw":
+            raise BlockError("the first sector of an image probed as raw cannot become the header"
+                             " of another format: name it with format=raw", errno.EPERM)
+        super().write(offset, data)
