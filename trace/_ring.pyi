@@ -1,6 +1,8 @@
 from collections.abc import Callable, Iterable
 from typing import Any
 
+_C_API: Any
+
 class Hook:
     def __init__(self, name: str, id: int, types: str) -> None: ...
     def __call__(self, *args: Any) -> None: ...

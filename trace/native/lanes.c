@@ -23,7 +23,6 @@
 static struct lane lanes[MAX_LANES];
 static struct ring_header *header; /* NULL: never opened */
 static uint8_t *area;              /* all lanes, each mapped twice */
-static uint64_t size;
 static int ring_fd = -1, out_fd = -1;
 static bool overwrite, wait_for_room;
 static _Atomic bool open_now;
@@ -37,7 +36,8 @@ static pthread_t writer;
 static sem_t wake;
 static bool stop_writer;
 
-static __thread struct lane *own __attribute__((tls_model("initial-exec")));
+__thread struct lane *own_lane __attribute__((tls_model("initial-exec")));
+uint64_t ring_size;
 static pthread_key_t at_thread_exit;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -71,22 +71,24 @@ static void initialise(void)
 static int map_lane(struct lane *lane)
 {
     size_t number = (size_t)(lane - lanes);
-    uint64_t offset = 2 * RING_PAGE + number * size;
-    uint8_t *place = area + number * 2 * size;
-    int error = posix_fallocate(ring_fd, (off_t)offset, (off_t)size);
+    uint64_t offset = 2 * RING_PAGE + number * ring_size;
+    uint8_t *place = area + number * 2 * ring_size;
+    int error = posix_fallocate(ring_fd, (off_t)offset, (off_t)ring_size);
     if (error != 0)
         return error;
     for (int half = 0; half < 2; half++)
-        if (mmap(place + (uint64_t)half * size, size, PROT_READ | PROT_WRITE,
+        if (mmap(place + (uint64_t)half * ring_size, ring_size, PROT_READ | PROT_WRITE,
                  MAP_SHARED | MAP_FIXED, ring_fd, (off_t)offset) == MAP_FAILED)
             return errno;
     lane->data = place;
     return 0;
 }
 
-static struct lane *take_lane(void)
+struct lane *take_lane(void)
 {
     struct lane *found = NULL;
+    if (!atomic_load(&open_now))
+        return NULL;
     pthread_mutex_lock(&lane_lock);
     for (int i = 0; i < MAX_LANES && found == NULL; i++) {
         if (atomic_load(&lanes[i].taken))
@@ -98,10 +100,12 @@ static struct lane *take_lane(void)
         atomic_store(&found->taken, 1);
     }
     pthread_mutex_unlock(&lane_lock);
-    if (found != NULL) {
-        own = found;
-        pthread_setspecific(at_thread_exit, found);
+    if (found == NULL) {
+        atomic_fetch_add(&laneless, 1);
+        return NULL;
     }
+    own_lane = found;
+    pthread_setspecific(at_thread_exit, found);
     return found;
 }
 
@@ -131,16 +135,17 @@ static void put_dropped(uint8_t *at, uint64_t ns, uint64_t count)
 static void forget_oldest(struct lane *lane, uint64_t head, uint32_t length)
 {
     uint64_t oldest = atomic_load_explicit(&lane->shared->oldest, memory_order_relaxed);
-    uint64_t target = head + length + size / 16 - size;
+    uint64_t target = head + length + ring_size / 16 - ring_size;
     while (oldest < target && oldest < head)
-        oldest += record_length(lane->data + (oldest & (size - 1)));
+        oldest += record_length(lane->data + (oldest & (ring_size - 1)));
     atomic_store_explicit(&lane->shared->oldest, oldest, memory_order_seq_cst);
-    atomic_store_explicit(&lane->limit, oldest + size, memory_order_relaxed);
+    atomic_store_explicit(&lane->limit, oldest + ring_size, memory_order_relaxed);
 }
 
-static uint8_t *reserve_slowly(struct lane *lane, uint64_t head, uint32_t length, uint64_t now)
+uint8_t *reserve_slowly(struct lane *lane, uint32_t length, uint64_t now)
 {
     struct lane_shared *shared = lane->shared;
+    uint64_t head = atomic_load(&shared->head);
     uint32_t needed = length;
     if (atomic_load_explicit(&shared->dropped, memory_order_relaxed) != 0)
         needed += DROPPED_LENGTH;
@@ -159,44 +164,18 @@ static uint8_t *reserve_slowly(struct lane *lane, uint64_t head, uint32_t length
     uint64_t ns = atomic_load(&shared->dropped_ns);
     uint64_t dropped = atomic_exchange(&shared->dropped, 0);
     if (dropped != 0) {
-        put_dropped(lane->data + (head & (size - 1)), ns, dropped);
+        put_dropped(lane->data + (head & (ring_size - 1)), ns, dropped);
         atomic_fetch_add(&dropped_total, dropped);
         head += DROPPED_LENGTH;
         atomic_store_explicit(&shared->head, head, memory_order_release);
     }
-    return lane->data + (head & (size - 1));
+    return lane->data + (head & (ring_size - 1));
 }
 
-uint8_t *ring_reserve(uint32_t length, struct lane **result, uint64_t now)
+void wake_writer(struct lane *lane, uint64_t head)
 {
-    struct lane *lane = own;
-    if (__builtin_expect(lane == NULL, 0)) {
-        if (!atomic_load(&open_now))
-            return NULL;
-        lane = take_lane();
-        if (lane == NULL) {
-            atomic_fetch_add(&laneless, 1);
-            return NULL;
-        }
-    }
-    struct lane_shared *shared = lane->shared;
-    *result = lane;
-    uint64_t head = atomic_load_explicit(&shared->head, memory_order_relaxed);
-    if (__builtin_expect(head + length > atomic_load_explicit(&lane->limit, memory_order_acquire)
-                         || atomic_load_explicit(&shared->dropped, memory_order_relaxed), 0))
-        return reserve_slowly(lane, head, length, now);
-    return lane->data + (head & (size - 1));
-}
-
-void ring_commit(struct lane *lane, uint32_t length)
-{
-    struct lane_shared *shared = lane->shared;
-    uint64_t head = atomic_load_explicit(&shared->head, memory_order_relaxed) + length;
-    atomic_store_explicit(&shared->head, head, memory_order_release);
-    if (__builtin_expect(head >= lane->wake_at, 0)) {
-        lane->wake_at = head + size / 4;
-        sem_post(&wake);
-    }
+    lane->wake_at = head + ring_size / 4;
+    sem_post(&wake);
 }
 
 /* ---- draining: everything below is under drain_lock ---- */
@@ -244,8 +223,8 @@ static int add_piece(struct batch *batch, const void *start, uint64_t length)
 /* Where in `data` (a lane from `from` to `to`) the first record later than `ns` begins. */
 static uint64_t run_until(const uint8_t *data, uint64_t from, uint64_t to, uint64_t ns)
 {
-    while (from < to && word(data + (from & (size - 1)) + 16) <= ns)
-        from += record_length(data + (from & (size - 1)));
+    while (from < to && word(data + (from & (ring_size - 1)) + 16) <= ns)
+        from += record_length(data + (from & (ring_size - 1)));
     return from;
 }
 
@@ -258,7 +237,7 @@ static int merge(struct batch *batch, uint8_t *const *data, uint64_t *tail, cons
         for (int i = 0; i < MAX_LANES; i++) {
             if (tail[i] == head[i])
                 continue;
-            uint64_t ns = word(data[i] + (tail[i] & (size - 1)) + 16);
+            uint64_t ns = word(data[i] + (tail[i] & (ring_size - 1)) + 16);
             if (first < 0 || ns < first_ns) {
                 next_ns = first < 0 ? UINT64_MAX : first_ns;
                 first_ns = ns;
@@ -272,7 +251,7 @@ static int merge(struct batch *batch, uint8_t *const *data, uint64_t *tail, cons
         uint64_t end = head[first];
         if (next_ns != UINT64_MAX)
             end = run_until(data[first], tail[first], end, next_ns);
-        int error = add_piece(batch, data[first] + (tail[first] & (size - 1)), end - tail[first]);
+        int error = add_piece(batch, data[first] + (tail[first] & (ring_size - 1)), end - tail[first]);
         if (error)
             return error;
         tail[first] = end;
@@ -333,7 +312,7 @@ static int drain(void)
     next->file_offset = batch.offset;
     atomic_store(&header->current, !current);
     for (int i = 0; i < MAX_LANES; i++)
-        atomic_store_explicit(&lanes[i].limit, head[i] + size, memory_order_release);
+        atomic_store_explicit(&lanes[i].limit, head[i] + ring_size, memory_order_release);
     atomic_store(&last_error, 0);
     return 0;
 }
@@ -359,14 +338,14 @@ static int dump(void)
         tail[i] = atomic_load(&shared->oldest);
         if (head[i] == tail[i])
             continue;
-        copy[i] = malloc(2 * size);
+        copy[i] = malloc(2 * ring_size);
         if (copy[i] == NULL) {
             error = ENOMEM;
             tail[i] = head[i];
             continue;
         }
-        memcpy(copy[i], lanes[i].data, size);
-        memcpy(copy[i] + size, copy[i], size);
+        memcpy(copy[i], lanes[i].data, ring_size);
+        memcpy(copy[i] + ring_size, copy[i], ring_size);
         atomic_thread_fence(memory_order_seq_cst);
         uint64_t oldest = atomic_load(&shared->oldest);
         if (oldest > tail[i])
@@ -428,8 +407,8 @@ static int map_ring(const char *path, const struct ring_options *options)
                    : memfd_create("pyemu-ring", MFD_CLOEXEC);
     if (ring_fd < 0)
         return errno;
-    size = options->size;
-    if (ftruncate(ring_fd, (off_t)(2 * RING_PAGE + MAX_LANES * size)) != 0)
+    ring_size = options->size;
+    if (ftruncate(ring_fd, (off_t)(2 * RING_PAGE + MAX_LANES * ring_size)) != 0)
         return errno;
     int error = posix_fallocate(ring_fd, 0, 2 * RING_PAGE);
     if (error != 0)
@@ -438,7 +417,7 @@ static int map_ring(const char *path, const struct ring_options *options)
     if (page == MAP_FAILED)
         return errno;
     header = page;
-    area = mmap(NULL, MAX_LANES * 2 * size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
+    area = mmap(NULL, MAX_LANES * 2 * ring_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
                 -1, 0);
     if (area == MAP_FAILED)
         return errno;
@@ -446,8 +425,8 @@ static int map_ring(const char *path, const struct ring_options *options)
     for (int i = 0; i < MAX_LANES; i++) {
         lanes[i].shared = &shared[i];
         lanes[i].data = NULL;
-        lanes[i].wake_at = size / 4;
-        atomic_store(&lanes[i].limit, size);
+        lanes[i].wake_at = ring_size / 4;
+        atomic_store(&lanes[i].limit, ring_size);
         if (atomic_load(&lanes[i].taken)) { /* its thread still holds on to it */
             error = map_lane(&lanes[i]);
             if (error != 0)
@@ -461,7 +440,7 @@ static int map_ring(const char *path, const struct ring_options *options)
 static void unmap_ring(void)
 {
     if (area != NULL && area != MAP_FAILED)
-        munmap(area, MAX_LANES * 2 * size);
+        munmap(area, MAX_LANES * 2 * ring_size);
     if (header != NULL)
         munmap(header, 2 * RING_PAGE);
     area = NULL;
@@ -498,7 +477,7 @@ int ring_open(int fd, uint64_t offset, const char *path, const struct ring_optio
     header->state[0].file_offset = offset;
     header->version = RING_VERSION;
     header->pid = pid;
-    header->size = size;
+    header->size = ring_size;
     header->lanes = MAX_LANES;
     header->overwrite = (uint32_t)overwrite;
     header->magic = RING_MAGIC;

@@ -13,6 +13,7 @@
 #define PYEMU_TRACE_LANES_H
 
 #include <stdatomic.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #define RING_MAGIC 0x474e4952554d4559ull /* "YEMURING" */
@@ -56,6 +57,8 @@ struct lane {
     _Alignas(64) uint8_t *data;
     struct lane_shared *shared;
     uint64_t wake_at; /* the head at which the writer is woken */
+    uint64_t last_ns; /* time of the newest record */
+    uint32_t guesses; /* records since that took over this time */
     _Atomic int taken;
     _Alignas(64) _Atomic uint64_t limit; /* the producer stops here; moved on by draining */
 };
@@ -71,9 +74,38 @@ struct ring_numbers {
     int error, open;
 };
 
+extern __thread struct lane *own_lane __attribute__((tls_model("initial-exec")));
+extern uint64_t ring_size;
+struct lane *take_lane(void);
+uint8_t *reserve_slowly(struct lane *lane, uint32_t length, uint64_t now);
+void wake_writer(struct lane *lane, uint64_t head);
+
+/* The lane of this thread, or NULL if there is none to have. */
+static inline struct lane *ring_lane(void)
+{
+    struct lane *lane = own_lane;
+    return __builtin_expect(lane != NULL, 1) ? lane : take_lane();
+}
+
 /* A place for `length` bytes of record, or NULL: dropped and counted. */
-uint8_t *ring_reserve(uint32_t length, struct lane **lane, uint64_t now);
-void ring_commit(struct lane *lane, uint32_t length);
+static inline uint8_t *ring_reserve(struct lane *lane, uint32_t length, uint64_t now)
+{
+    struct lane_shared *shared = lane->shared;
+    uint64_t head = atomic_load_explicit(&shared->head, memory_order_relaxed);
+    if (__builtin_expect(head + length > atomic_load_explicit(&lane->limit, memory_order_acquire)
+                         || atomic_load_explicit(&shared->dropped, memory_order_relaxed), 0))
+        return reserve_slowly(lane, length, now);
+    return lane->data + (head & (ring_size - 1));
+}
+
+static inline void ring_commit(struct lane *lane, uint32_t length)
+{
+    struct lane_shared *shared = lane->shared;
+    uint64_t head = atomic_load_explicit(&shared->head, memory_order_relaxed) + length;
+    atomic_store_explicit(&shared->head, head, memory_order_release);
+    if (__builtin_expect(head >= lane->wake_at, 0))
+        wake_writer(lane, head);
+}
 
 /* 0 or an errno. `fd` is written from `offset` on; it stays the caller's. ring_path NULL: the ring
  * lies in anonymous memory. */

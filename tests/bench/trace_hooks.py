@@ -1,0 +1,89 @@
+"""What a hook costs: off, guarded, on; from Python and from C. Medians of paired rounds.
+
+    .venv/bin/python tests/bench/trace_hooks.py [ROUNDS]
+
+Each round times the statement and an empty loop beside it, and the difference counts. The trace
+goes to /dev/null: this is the price for the thread that traces, not for the disk.
+"""
+import ctypes
+import os
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import timeit
+from pathlib import Path
+
+from pyemu.trace import _ring
+
+CALLS = 20_000
+RING = 4 << 20
+LIMITS = [  # statement, state, nanoseconds at most
+    ("four(1, 2, 3, 4)", False, 40),
+    ("if four: four(1, 2, 3, 4)", False, 10),
+    ("four(1, 2, 3, 4)", True, 120),
+    ("text('bios-256k.bin0')", True, 200),
+]
+NATIVE_LIMITS = [("emit", 0, 25), ("emit_fast", 1, 15)]
+
+
+def python_cost(statement, names, rounds):
+    """Median nanoseconds of a statement, less those of an empty loop."""
+    timer, empty = timeit.Timer(statement, globals=names), timeit.Timer("pass")
+    differences = []
+    for _ in range(rounds):
+        _ring.flush()
+        differences.append(timer.timeit(CALLS) - empty.timeit(CALLS))
+    return statistics.median(differences) / CALLS * 1e9
+
+
+def native_library(folder):
+    """tests/bench/native_loop.c, compiled."""
+    here = Path(__file__).parent
+    library = f"{folder}/native_loop.so"
+    subprocess.run(["cc", "-O2", "-shared", "-fPIC", f"-I{sysconfig.get_path('include')}",
+                    f"-I{here.parent.parent}/trace/native", f"{here}/native_loop.c", "-o", library],
+                   check=True)
+    return ctypes.PyDLL(library)
+
+
+def native_cost(library, hook, fast, rounds):
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    api = pointer(_ring._C_API, b"pyemu.trace._ring._C_API")
+    loop = library.emit_loop
+    loop.argtypes = [ctypes.c_void_p, ctypes.py_object, ctypes.c_uint64, ctypes.c_int]
+    timer = timeit.Timer(lambda: loop(api, hook, CALLS, fast))
+    samples = []
+    for _ in range(rounds):
+        _ring.flush()
+        samples.append(timer.timeit(1))
+    return statistics.median(samples) / CALLS * 1e9
+
+
+def main():
+    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 51
+    four, text, two = (_ring.Hook("four", 0, "IIII"), _ring.Hook("text", 1, "s"),
+                       _ring.Hook("two", 2, "QQ"))
+    null = os.open(os.devnull, os.O_WRONLY)
+    _ring.open(null, 0, None, RING)
+    too_slow = False
+    for statement, on, limit in LIMITS:
+        four.enabled = text.enabled = on
+        cost = python_cost(statement, {"four": four, "text": text}, rounds)
+        too_slow |= cost > limit
+        print(f"{statement:28} {'on' if on else 'off':4} {cost:6.1f} ns  (at most {limit})")
+    two.enabled = True
+    with tempfile.TemporaryDirectory() as folder:
+        library = native_library(folder)
+        for name, fast, limit in NATIVE_LIMITS:
+            cost = native_cost(library, two, fast, rounds)
+            too_slow |= cost > limit
+            print(f"{name + ', 2 integers':28} on   {cost:6.1f} ns  (at most {limit})")
+    _ring.close()
+    return int(too_slow)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,95 @@
+"""Recording from C, as the engine does: trace/native/ring.h."""
+import ctypes
+import itertools
+import os
+import struct
+
+import pytest
+from pyemu.trace import _ring
+
+RECORD = struct.Struct("=QQQII")
+ids = itertools.count(200_000)
+
+
+class Api(ctypes.Structure):
+    _fields_ = [("version", ctypes.c_uint32)] + [(name, ctypes.c_void_p) for name in (
+        "emit", "emit_fast", "tick", "now")]
+
+
+@pytest.fixture
+def emit():
+    """emit(way, hook, *args), by the C interface."""
+    pointer = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    api = Api.from_address(pointer(_ring._C_API, b"pyemu.trace._ring._C_API"))
+    assert api.version == 1
+    prototype = ctypes.CFUNCTYPE(None, ctypes.py_object, ctypes.c_uint,
+                                 ctypes.POINTER(ctypes.c_uint64))  # called without the GIL
+
+    def emit(way, hook, *args):
+        prototype(getattr(api, way))(hook, len(args), (ctypes.c_uint64 * len(args))(*args))
+
+    emit.tick = ctypes.CFUNCTYPE(None)(api.tick)
+    emit.now = ctypes.CFUNCTYPE(ctypes.c_uint64)(api.now)
+    return emit
+
+
+@pytest.fixture
+def records(tmp_path):
+    """A function that flushes and returns (id, ns, payload) of all records."""
+    fd = os.open(tmp_path / "trace", os.O_RDWR | os.O_CREAT)
+    _ring.open(fd, 0, None, 1 << 16)
+
+    def records():
+        _ring.flush()
+        data = (tmp_path / "trace").read_bytes()
+        found, at = [], 0
+        while at < len(data):
+            _, number, ns, length, _ = RECORD.unpack_from(data, at)
+            found.append((number, ns, data[at + RECORD.size:at + length + 8]))
+            at += length + 8
+        return found
+
+    yield records
+    _ring.close()
+    os.close(fd)
+
+
+def hook(types, enabled=True):
+    made = _ring.Hook("native", next(ids), types)
+    made.enabled = enabled
+    return made
+
+
+@pytest.mark.parametrize("way", ["emit", "emit_fast"])
+def test_arguments_are_recorded_as_they_are(emit, records, way):
+    made = hook("QI")
+    emit(way, made, 1 << 63, 5)
+    ((number, _, payload),) = records()
+    assert number == made.id and payload == struct.pack("=QQ", 1 << 63, 5)
+
+
+def test_what_does_not_fit_the_declaration_is_not_recorded(emit, records):
+    emit("emit", hook("Q", enabled=False), 1)
+    emit("emit", hook("Q"), 1, 2)
+    emit("emit", hook("s"), 1)
+    assert records() == []
+
+
+def test_fast_records_share_a_time_until_tick(emit, records):
+    made = hook("Q")
+    emit("emit", made, 0)
+    for n in range(20):
+        emit("emit_fast", made, n)
+    emit.tick()
+    emit("emit_fast", made, 99)
+    times = [ns for _, ns, _ in records()]
+    assert times == sorted(times)
+    assert len(set(times[:17])) == 1 and len(set(times[17:21])) == 1
+    assert len(set(times)) == 3
+
+
+def test_the_clock_is_that_of_the_records(emit, records):
+    before = emit.now()
+    emit("emit", hook("Q"), 1)
+    assert before <= records()[0][1] <= emit.now()
