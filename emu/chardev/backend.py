@@ -13,6 +13,7 @@ READ_SIZE = 4096  # bytes
 class Target(Protocol):
     """Where input goes: a FrontEnd, or the Mux before several."""
 
+    def opened(self) -> None: ...
     def room(self) -> int: ...
     def receive(self, data: bytes) -> None: ...
 
@@ -56,6 +57,8 @@ class Backend:
         self._paused = False
         self.output.connect(sink)
         self._watch()
+        if self.target and (source is not None or sink is not None):
+            self.target.opened()
 
     def resume(self) -> None:
         """The target has room again. From any thread."""

@@ -16,13 +16,15 @@ class FrontEnd:
     """write(data) hands bytes to the back end; post(function) runs one on the owner's thread.
 
     The owner sets `on_readable()`, called by way of `post` when there is something to read, and
-    if it cares `on_break()` (the user sent a break) and `on_focus(gained)` (a mux turned to it).
+    if it cares `on_break()` (the user sent a break), `on_open()` (somebody is at the other end
+    from now on) and `on_focus(gained)` (what they type comes here, or no longer).
     """
 
     def __init__(self, write: Callable[[bytes], None], post: Callable[[Callable], None]):
         self.write = write
         self.on_readable: Callable[[], None] = _nothing
         self.on_break: Callable[[], None] = _nothing
+        self.on_open: Callable[[], None] = _nothing
         self.on_focus: Callable[[bool], None] = _nothing
         self.on_room: Callable[[], None] = _nothing  # the back end's: reads made room again
         self._post = post
@@ -63,6 +65,11 @@ class FrontEnd:
 
     def send_break(self) -> None:
         self._post(lambda: self.on_break())
+
+    def opened(self, focus: bool = True) -> None:
+        self._post(lambda: self.on_open())
+        if focus:
+            self.set_focus(True)
 
     def set_focus(self, gained: bool) -> None:
         self._post(lambda: self.on_focus(gained))

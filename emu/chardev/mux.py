@@ -38,11 +38,8 @@ class Mux:
 
     def attach(self, post: Callable[[Callable], None]) -> FrontEnd:
         """One more front end. The first has the focus to begin with."""
-        front_end = FrontEnd(self.write, post)
-        self._front_ends.append(front_end)
-        if len(self._front_ends) == 1:
-            front_end.set_focus(True)
-        return front_end
+        self._front_ends.append(FrontEnd(self.write, post))
+        return self._front_ends[-1]
 
     def write(self, data: bytes) -> None:
         """From a front end, on its thread."""
@@ -50,6 +47,10 @@ class Mux:
             with self._lock:
                 data = self._stamped(data)
         self._write(data)
+
+    def opened(self) -> None:
+        for front_end in self._front_ends:
+            front_end.opened(focus=front_end is self._front_ends[self._focus])
 
     def room(self) -> int:
         return self._front_ends[self._focus].room()

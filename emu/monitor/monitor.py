@@ -1,0 +1,121 @@
+"""The human monitor: a prompt that shows and steers the running machine.
+
+Each monitor has a thread, so that a command may wait for the vCPU without holding up anybody.
+"""
+import queue
+import threading
+from typing import Any
+
+from pyemu import __version__
+from pyemu.chardev.registry import Chardevs
+from pyemu.config import Config
+from pyemu.monitor import command, general, info, keys, machine, memory, tracing
+from pyemu.monitor.command import CommandError, UsageError
+from pyemu.monitor.lineedit import LineEditor
+from pyemu.trace.hooks import trace_handle_hmp_command
+
+PROMPT = "(qemu) "  # what people's scripts wait for
+COMMANDS = tuple(sorted(
+    (*general.COMMANDS, *info.COMMANDS, *keys.COMMANDS, *machine.COMMANDS, *memory.COMMANDS,
+     *tracing.COMMANDS),
+    key=lambda command: command.names))
+
+
+class Monitor:
+    """A monitor on the character device `ident` of `chardevs`. `start` before the devices do.
+
+    runner: `status()`, `call(function)`, `pause()`, `resume()`, `reset()`, `powerdown()`,
+    `quit()`, `cpu`, `clock`, `memory`, `ports` and `machine` with `keyboard` and `drives`, the
+    four places for IDE images.
+    """
+
+    config: Config
+
+    def __init__(self, runner: Any, config: Config, chardevs: Chardevs, ident: str):
+        self.runner = runner
+        self.config = config
+        self.chardevs = chardevs
+        self.commands = COMMANDS
+        self.editor = LineEditor(PROMPT, self.write, self._complete)
+        self._queue: queue.SimpleQueue = queue.SimpleQueue()
+        self._front_end = chardevs.attach(ident, self._queue.put)
+        self._front_end.on_readable = self._read
+        self._front_end.on_open = self._on_open
+        self._front_end.on_focus = self._on_focus
+        self.format = memory.Format()  # of the last x, xp, i, o or print
+        self.keys_until = 0  # when the keys that sendkey has sent will be up, ns
+        self._greeted = False
+        self._ended = False
+        self._thread = threading.Thread(target=self._main, name="monitor", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def write(self, text: str) -> None:
+        """Show `text`, whose lines end in a line feed."""
+        self._front_end.write(text.replace("\n", "\r\n").encode("utf-8", "surrogateescape"))
+
+    def execute(self, line: str) -> str:
+        """Carry out one command and return what it prints."""
+        trace_handle_hmp_command(self, line)
+        try:
+            words = command.words_of(line)
+        except CommandError as error:
+            return str(error)
+        if not words:
+            return ""
+        head = words[0]
+        if "/" in head:  # the format may be written right behind the name: x/4x
+            head, slash, form = head.partition("/")
+            words[:1] = [head, slash + form]
+        found = command.find(self.commands, head)
+        if found is None:
+            return f"unknown command: '{line.strip()}'"
+        try:
+            found.check(words[1:])
+            return found.run(self, words[1:])
+        except UsageError as error:
+            return f'{error}\nTry "help {head}" for more information'
+        except CommandError as error:
+            return str(error)
+
+    def end(self) -> None:
+        """Read no further lines: the machine is about to end."""
+        self._ended = True
+
+    def _main(self) -> None:
+        while not self._ended:
+            self._queue.get()()
+
+    def _read(self) -> None:
+        while data := self._front_end.read(4096):
+            for line in self.editor.feed(data):
+                answer = self.execute(line)
+                if answer:
+                    self.write(answer if answer.endswith("\n") else answer + "\n")
+                if self._ended:
+                    return
+                self.editor.show_prompt()
+
+    def _on_open(self) -> None:
+        self._greeted = False
+
+    def _on_focus(self, gained: bool) -> None:
+        if not gained:
+            self.write("\n")
+            return
+        if not self._greeted:
+            self.write(f"pyemu {__version__} monitor - type 'help' for more information\n")
+            self._greeted = True
+        self.editor.show_prompt()
+
+    def _complete(self, line: str) -> list[str]:
+        words = line.split()
+        if not words or line.endswith(" "):
+            words.append("")
+        if len(words) == 1:
+            candidates = command.names(self.commands)
+        else:
+            found = command.find(self.commands, words[0])
+            candidates = found.complete(self, words[1:]) if found else []
+        return [name for name in candidates if name.startswith(words[-1])]

@@ -1,0 +1,479 @@
+"""The monitor: commands, their texts and complaints, line editing, completion."""
+import itertools
+import queue
+import re
+from types import SimpleNamespace
+
+import pytest
+from pyemu.config import ChardevConfig, Config, DriveConfig
+from pyemu.monitor.command import CommandError, UsageError, words_of
+from pyemu.monitor.expression import evaluate
+from pyemu.monitor.lineedit import HISTORY, LineEditor
+from pyemu.monitor.monitor import COMMANDS, Monitor
+from pyemu.trace import control, hooks
+
+
+class FakeCpu:
+    """Real mode at the reset vector."""
+
+    rax = rcx = rbx = rsp = rbp = rsi = rdi = 0
+    r8 = r9 = r10 = r11 = r12 = r13 = r14 = r15 = 0
+    rdx, rip, rflags, hflags = 0x663, 0xfff0, 0x246, 0x40
+    cr0, cr2, cr3, cr4, efer = 0x60000010, 0, 0, 0, 0
+    dr0 = dr1 = dr2 = dr3 = 0
+    dr6, dr7, fpu_control, mxcsr = 0xffff0ff0, 0x400, 0x37f, 0x1f80
+    cs = 0xf000, 0xffff0000, 0xffff, 0x9b00
+    es = ss = ds = fs = gs = (0, 0, 0xffff, 0x9300)
+    ldt, tr = (0, 0, 0xffff, 0x8200), (0, 0, 0xffff, 0x8b00)
+    gdt = idt = (0, 0, 0xffff, 0)
+
+    def translate(self, address):
+        """The first 64 KiB are themselves, the page at 0x80000000 is at 0x3000."""
+        if address >> 12 == 0x80000:
+            return 0x3000 + address % 0x1000
+        return address if address < 0x10000 else -1
+
+
+class FakeRunner:
+    def __init__(self, clock):
+        self.log = []
+        self.state = "running"
+        self.cpu = FakeCpu()
+        self.clock = clock
+        self.ram = bytearray(0x10000)
+        self.memory = SimpleNamespace(
+            read=lambda address, length: bytes(self.ram[address:address + length]))
+        self.ports = SimpleNamespace(
+            read=lambda port, size: self.log.append(f"in {port:#x} {size}") or 0x5a,
+            write=lambda port, size, value: self.log.append(f"out {port:#x} {size} {value:#x}"))
+        image = SimpleNamespace(format="qcow2", read_only=True)
+        self.machine = SimpleNamespace(
+            drives=[image, None, None, None],
+            keyboard=SimpleNamespace(key=lambda key, down: self.log.append((key, down))))
+
+    def status(self):
+        return self.state
+
+    def call(self, function):
+        return function()
+
+    def __getattr__(self, name):
+        """pause, resume, ... are noted."""
+        return lambda: self.log.append(name)
+
+
+class FakeChardevs:
+    """One front end, whose output is kept."""
+
+    def __init__(self):
+        self.output = b""
+        self.front = SimpleNamespace(write=self.write, read=lambda limit: b"")
+        self.post = None
+
+    def write(self, data):
+        self.output += data
+
+    def attach(self, ident, post):
+        self.post = post
+        return self.front
+
+    def describe(self):
+        return [("serial0", "mux"), ("serial0-base", "stdio")]
+
+
+@pytest.fixture
+def monitor(clock):
+    config = Config(name="box", drives=[DriveConfig("a.img", 0, "-hda a.img", snapshot=True)],
+                    chardevs=[ChardevConfig("m", "null", "")])
+    return Monitor(FakeRunner(clock), config, FakeChardevs(), "m")
+
+
+# Commands
+
+@pytest.mark.parametrize(("line", "done"), [
+    ("stop", "pause"), ("s", "pause"), ("cont", "resume"), ("c", "resume"),
+    ("system_reset", "reset"), ("system_powerdown", "powerdown"), ("quit", "quit"), ("q", "quit"),
+])
+def test_steering(monitor, line, done):
+    assert monitor.execute(line) == ""
+    assert monitor.runner.log == [done]
+
+
+@pytest.mark.parametrize(("state", "text"), [
+    ("running", "VM status: running"), ("paused", "VM status: paused"),
+    ("prelaunch", "VM status: paused (prelaunch)"), ("shutdown", "VM status: paused (shutdown)"),
+])
+def test_status(monitor, state, text):
+    monitor.runner.state = state
+    assert monitor.execute("info status") == text
+
+
+@pytest.mark.parametrize(("line", "text"), [
+    ("foo", "unknown command: 'foo'"),
+    ("info foo", "unknown command: 'info foo'"),
+    ("help foo", "unknown command: 'foo'"),
+    ("stop 1", 'stop|s: extraneous characters at the end of line\n'
+               'Try "help stop" for more information'),
+    ("info status x", 'status: extraneous characters at the end of line\n'
+                      'Try "help info" for more information'),
+    ("trace-event", 'trace-event: string expected\nTry "help trace-event" for more information'),
+    ("trace-event load_file", "Expected 'on' or 'off'\n"
+                              'Try "help trace-event" for more information'),
+    ("trace-event load_file maybe", "Expected 'on' or 'off'\n"
+                                    'Try "help trace-event" for more information'),
+    ("trace-event nosuch on", 'unknown event "nosuch"'),
+    ("info trace-events nosuch", 'unknown event "nosuch"'),
+    ("info trace-events zz*", ""),
+    ("info trace-events load_f*", "load_file : state 0"),
+    ("info name", "box"),
+    ("info version", "0.1.0"),
+    ("info chardev", "serial0: filename=mux\nserial0-base: filename=stdio"),
+    ("info block nosuch", "Device 'nosuch' not found"),
+    ("help stop", "stop|s  -- stop emulation"),
+    ("? cont", "cont|c  -- resume emulation"),
+    ("help info status", "info status  -- show the current VM status (running|paused)"),
+    ("help trace-event",
+     "trace-event name on|off -- changes status of a specific trace event"),
+    ("sendkey", 'sendkey: string expected\nTry "help sendkey" for more information'),
+    ("sendkey foo", "invalid parameter: foo"),
+    ("sendkey ctrl-alt-foo", "invalid parameter: foo"),
+    ("sendkey a 0", "invalid parameter: 0"),
+    ("", ""), ("   ", ""),
+    ('help "st\\op"', "unsupported escape code: '\\o'"),
+    ('help "stop', "unterminated string"),
+])
+def test_texts_are_qemus(monitor, line, text):
+    assert monitor.execute(line) == text
+
+
+@pytest.fixture
+def trace_file(tmp_path):
+    yield tmp_path / "trace"
+    control.close()
+
+
+def test_trace_event_switches_the_hook(monitor, trace_file):
+    monitor.execute(f"trace-file set {trace_file}")
+    monitor.execute("trace-event load_file on")
+    assert monitor.execute("info trace-events load_file") == "load_file : state 1"
+    assert hooks.hooks["load_file"].enabled
+    monitor.execute("trace-event load_file off")
+    assert not hooks.hooks["load_file"].enabled
+    assert monitor.execute("trace-file off") == ""
+
+
+def test_block(monitor):
+    assert monitor.execute("info block") == monitor.execute("info block ide0-hd0") == (
+        "ide0-hd0: a.img (qcow2, read-only)\n"
+        "    Attached to:      IDE primary master\n"
+        "    Cache mode:       writeback\n"
+        "    Snapshot:         writes stay in memory")
+
+
+def test_help_lists_every_command_and_info_every_subject(monitor):
+    text = monitor.execute("help")
+    assert [line.split()[0] for line in text.splitlines()] == [c.names for c in COMMANDS]
+    assert monitor.execute("info") == monitor.execute("help info")
+    assert "info registers  -- show the cpu registers" in monitor.execute("info")
+
+
+def test_registers_in_real_mode(monitor):
+    assert monitor.execute("info registers") == """
+CPU#0
+EAX=00000000 EBX=00000000 ECX=00000000 EDX=00000663
+ESI=00000000 EDI=00000000 EBP=00000000 ESP=00000000
+EIP=0000fff0 EFL=00000246 [---Z-P-] CPL=0 II=0 SMM=0
+ES =0000 00000000 0000ffff 00009300
+CS =f000 ffff0000 0000ffff 00009b00
+SS =0000 00000000 0000ffff 00009300
+DS =0000 00000000 0000ffff 00009300
+FS =0000 00000000 0000ffff 00009300
+GS =0000 00000000 0000ffff 00009300
+LDT=0000 00000000 0000ffff 00008200
+TR =0000 00000000 0000ffff 00008b00
+GDT=     00000000 0000ffff
+IDT=     00000000 0000ffff
+CR0=60000010 CR2=00000000 CR3=00000000 CR4=00000000
+DR0=0000000000000000 DR1=0000000000000000 DR2=0000000000000000 DR3=0000000000000000 
+DR6=00000000ffff0ff0 DR7=0000000000000400
+EFER=0000000000000000
+FCW=037f MXCSR=00001f80"""  # noqa: W291 - the blank is QEMU's
+
+
+def test_registers_in_long_mode(monitor):
+    cpu = monitor.runner.cpu
+    cpu.hflags = 3 | 1 << 7 | 1 << 14 | 1 << 15
+    cpu.rip = 0xffffffff81000000
+    cpu.r12 = 0xabc
+    cpu.cs = 0x33, 0, 0xffffffff, 0xaffb00
+    cpu.ds = 0x2b, 0, 0xffffffff, 0xcff300
+    cpu.tr = 0x40, 0xfffffe0000003000, 0x4087, 0x8b00
+    text = monitor.execute("info registers")
+    assert "R12=0000000000000abc R13=" in text
+    assert "\nRIP=ffffffff81000000 RFL=00000246 [---Z-P-] CPL=3 " in text
+    assert "\nCS =0033 0000000000000000 ffffffff 00a0fb00 DPL=3 CS64 [-RA]\n" in text
+    assert "\nDS =002b 0000000000000000 ffffffff 00c0f300 DPL=3 DS   [-WA]\n" in text
+    assert "\nTR =0040 fffffe0000003000 00004087 00008b00 DPL=0 TSS64-busy\n" in text
+
+
+@pytest.fixture
+def rom(monitor):
+    """The bytes that QEMU's dumps below were made from."""
+    monitor.runner.ram[0xfff0 - 0x100:0xfff0 - 0xf0] = bytes.fromhex(
+        "ea5be000f03036 2f32332f393900fc00".replace(" ", ""))
+    return monitor
+
+
+@pytest.mark.parametrize(("line", "text"), [
+    ("xp/3xb 0xfef0", "000000000000fef0: 0xea 0x5b 0xe0"),
+    ("xp /9xb 0xfef0", "000000000000fef0: 0xea 0x5b 0xe0 0x00 0xf0 0x30 0x36 0x2f\n"
+                       "000000000000fef8: 0x32"),
+    ("xp/5uw 0xfef0", "000000000000fef0:   14703594  792080624  959394610   16515129\n"
+                      "000000000000ff00:          0"),
+    ("xp/5ow 0xfef0", "000000000000fef0:   070055752 05715430360 07113631462   077000071\n"
+                      "000000000000ff00:           0"),
+    ("xp/9cb 0xfef0", r"000000000000fef0: '\xea' '[' '\xe0' '\x00' '\xf0' '0' '6' '/'" "\n"
+                      "000000000000fef8: '2'"),
+    ("xp/3xg 0xfef0", "000000000000fef0: 0x2f3630f000e05bea 0x00fc0039392f3332\n"
+                      "000000000000ff00: 0x0000000000000000"),
+    ("xp/3ub 0xfef0", "000000000000fef0: 234  91 224"),
+    ("xp/2db 0xfef0", "000000000000fef0: -22  91"),
+    ("x/2i 0xfef0", "0x0000fef0:  ea 5b e0 00 f0           ljmpw    $0xf000:$0xe05b\n"
+                    "0x0000fef5:  30 36 2f 32              xorb     %dh, 0x322f"),
+    ("x/1i 0xfff0000", "0x0fff0000:  Cannot access memory"),
+    ("x/2xw 0x1000000000", "0000001000000000: Cannot access memory"),
+    ("xp", 'unexpected end of expression\nTry "help xp" for more information'),
+    ("xp/3zz 0", 'invalid char in format: \'z\'\nTry "help xp" for more information'),
+    ("xp/x3 0", 'invalid char in format: \'3\'\nTry "help xp" for more information'),
+    ("xp foo", 'invalid char \'f\' in expression\nTry "help xp" for more information'),
+])
+def test_memory_dumps_look_like_qemus(rom, line, text):
+    assert rom.execute(line) == text
+
+
+def test_the_format_stays_until_changed(rom):
+    rom.execute("xp/3xb 0xfef0")
+    assert rom.execute("xp 0xfef0") == "000000000000fef0: 0xea"
+
+
+def test_virtual_memory_crosses_pages_that_are_apart(monitor):
+    monitor.runner.ram[0x3ffe:0x4000] = b"\x11\x22"
+    assert monitor.execute("x/2xb 0x80000ffe") == "0000000080000ffe: 0x11 0x22"
+    assert monitor.execute("x/4xb 0x80000ffe") == "0000000080000ffe: Cannot access memory"
+
+
+def test_ports(monitor):
+    assert monitor.execute("i/xb 0x64") == "portb[0x0064] = 0x5a"
+    assert monitor.execute("i/h 0x64") == "portw[0x0064] = 0x005a"
+    assert monitor.execute("o/b 0x70 0x1ff") == ""
+    assert monitor.runner.log == ["in 0x64 1", "in 0x64 2", "out 0x70 1 0xff"]
+    assert monitor.execute("o/b 0x70").startswith("unexpected end of expression")
+
+
+@pytest.mark.parametrize(("line", "text"), [
+    ("print 0x10*2", "0x20"), ("p /d -5", "-5"), ("print /c 65", "'A'"), ("p/o 8", "010"),
+    ("p/u -1", str(2**64 - 1)), ("p $eip", "0xfff0"), ("p $pc", "0xfffffff0"),
+    ("p $cs", "0xf000"), ("p $edx+1", "0x664"),
+    ("print", 'unexpected end of expression\nTry "help print" for more information'),
+    ("print 3/0", 'division by zero\nTry "help print" for more information'),
+    ("print $foo", 'unknown register\nTry "help print" for more information'),
+    ("print $translate", 'unknown register\nTry "help print" for more information'),
+    ("print (1+2", '\')\' expected\nTry "help print" for more information'),
+])
+def test_print(monitor, line, text):
+    assert monitor.execute(line) == text
+
+
+def test_pmemsave(monitor, tmp_path):
+    monitor.runner.ram[16:20] = b"pyem"
+    assert monitor.execute(f"pmemsave 0x10 4 {tmp_path}/out") == ""
+    assert (tmp_path / "out").read_bytes() == b"pyem"
+    assert monitor.execute('pmemsave 0 4 "/nosuch/out"') == (
+        "Error: Could not open '/nosuch/out': No such file or directory")
+
+
+def test_sendkey_presses_holds_and_releases(monitor, clock):
+    monitor.execute("sendkey ctrl-alt-delete")
+    monitor.execute("sendkey 0x1e 10")
+    log = monitor.runner.log
+    clock.advance(ms=99)
+    assert log == [("ctrl", True), ("alt", True), ("delete", True)]
+    clock.advance(ms=1)
+    assert log[3:] == [("delete", False), ("alt", False), ("ctrl", False)]
+    clock.advance(ms=110)
+    assert log[6:] == [(0x1e, True), (0x1e, False)]
+
+
+# Expressions and words
+
+@pytest.mark.parametrize(("text", "value"), [
+    ("1+2*3", 7), ("(1+2)*3", 9), ("010", 8), ("0x1F", 31), ("7%4", 3), ("6&3|8", 10),
+    ("5^1", 4), ("~0", 2**64 - 1), ("-1", 2**64 - 1), ("'a'", 97), (" 1 + 2 ", 3), ("8-4-2", 2),
+])
+def test_expressions(text, value):
+    assert evaluate(text, lambda name: 0) == value
+
+
+@pytest.mark.parametrize("text", ["1+", "09", "1 2", "(", "0x", "$", "1**2", str(2**64), "''"])
+def test_bad_expressions(text):
+    with pytest.raises(UsageError):
+        evaluate(text, lambda name: 0)
+
+
+def test_words():
+    assert words_of('set  "a b\\"c" d"e f"') == ["set", 'a b"c', "de f"]
+    with pytest.raises(CommandError):
+        words_of('"open')
+
+
+# Line editing
+
+class Screen:
+    """A LineEditor and the text its user sees, as a terminal shows it."""
+
+    def __init__(self, complete=lambda line: []):
+        self.rows = [""]
+        self.column = 0
+        self.editor = LineEditor("> ", self.write, complete)
+        self.editor.show_prompt()
+
+    def write(self, text):
+        for part in re.findall(r"\x1b\[\d*(?:;\d*)?[A-Z]|.|\n", text):
+            row = self.rows[-1]
+            if part == "\n":
+                self.rows.append("")
+                self.column = 0
+            elif part == "\x1b[K":
+                self.rows[-1] = row[:self.column]
+            elif part[0] == "\x1b":
+                assert part[-1] == "D"
+                self.column -= int(part[2:-1])
+            else:
+                self.rows[-1] = row[:self.column] + part + row[self.column + 1:]
+                self.column += 1
+
+    def type(self, data):
+        return list(self.editor.feed(data))
+
+
+LEFT, RIGHT, UP, DOWN = b"\x1b[D", b"\x1b[C", b"\x1b[A", b"\x1bOB"
+HOME, END, DELETE = b"\x1b[1~", b"\x1b[F", b"\x1b[3~"
+
+
+@pytest.mark.parametrize(("keys", "line", "cursor"), [
+    (b"abc", "abc", 3),
+    (b"abc" + LEFT + LEFT + b"X", "aXbc", 2),
+    (b"abc" + LEFT * 9 + RIGHT + b"X", "aXbc", 2),
+    (b"abc" + HOME + b"X" + END + b"Y", "XabcY", 5),
+    (b"abc\x01X\x05Y", "XabcY", 5),
+    (b"abc\x7f", "ab", 2), (b"abc\x08\x08\x08\x08", "", 0),
+    (b"abc" + LEFT + b"\x7f", "ac", 1),
+    (b"abc" + HOME + DELETE, "bc", 0), (b"abc\x04", "abc", 3),
+    (b"abc" + LEFT + b"\x0b", "ab", 2), (b"abc def\x15", "", 0),
+    (b"abc def \x17", "abc ", 4), (b"abc\x17\x17x", "x", 1),
+    (b"a\x1b[99;5Zb\x1bxc\x02\x06", "abc", 3),
+    ("gr\u00fc\u00df".encode(), "gr\u00fc\u00df", 4),
+])
+def test_editing_shows_what_is_in_the_line(keys, line, cursor):
+    screen = Screen()
+    screen.type(keys)
+    assert screen.rows == [f"> {line}"]
+    assert screen.column == 2 + cursor
+    assert screen.type(b"\r") == [line]
+
+
+def test_any_mix_of_keys_leaves_line_and_screen_alike():
+    keys = [b"a", b" ", LEFT, RIGHT, HOME, END, DELETE, b"\x7f", b"\x0b", b"\x17", UP, DOWN]
+    for mix in itertools.product(keys, repeat=4):
+        screen = Screen()
+        screen.type(b"old line\r")
+        screen.editor.show_prompt()
+        screen.type(b"xy z" + b"".join(mix))
+        seen = screen.rows[-1]
+        assert seen == "> " + screen.type(b"\r")[0]
+
+
+def test_history():
+    screen = Screen()
+    assert screen.type(b"one\rtwo\n \rone\r") == ["one", "two", " ", "one"]
+    assert screen.editor.history == ["two", "one"]
+    assert screen.type(b"new" + UP + UP + UP + DOWN + b"\r") == ["one"]
+    assert screen.type(b"new" + UP + DOWN + b"er\r") == ["newer"]
+    for number in range(HISTORY + 10):
+        screen.type(b"%d\r" % number)
+    assert len(screen.editor.history) == HISTORY
+
+
+def test_line_ends():
+    assert Screen().type(b"a\r\nb\nc\r") == ["a", "b", "c"]
+
+
+def test_completion_of_one_of_several_and_of_none():
+    words = ["stop", "status", "quit"]
+    screen = Screen(lambda line: [w for w in words if w.startswith(line.split(" ")[-1])])
+    screen.type(b"q\t")
+    assert screen.rows == ["> quit "]
+    screen.type(b"s\t")
+    assert screen.rows == ["> quit st"]
+    screen.type(b"\t")
+    assert screen.rows == ["> quit st", "status  stop", "> quit st"]
+    screen.type(b"x\t")
+    assert screen.rows[-1] == "> quit stx"
+
+
+@pytest.mark.parametrize(("typed", "line"), [
+    ("trace-f", "trace-file "), ("inf", "info "), ("info sta", "info status "),
+    ("help system_r", "help system_reset "), ("help info trace", "help info trace-events "),
+    ("trace-event load_f", "trace-event load_file "), ("trace-event load_file of",
+                                                        "trace-event load_file off "),
+    ("info trace-events load_f", "info trace-events load_file "),
+    ("trace-file fl", "trace-file flush "), ("info block ide", "info block ide0-hd0 "),
+    ("sendkey ctrl-delet", "sendkey ctrl-delete "), ("nosuch x", "nosuch x"),
+])
+def test_completion_in_the_monitor(monitor, typed, line):
+    list(monitor.editor.feed(typed.encode() + b"\t"))
+    assert monitor.editor._line == line
+
+
+# A session
+
+class Session:
+    """The monitor's thread, fed as a character device feeds it."""
+
+    def __init__(self, monitor):
+        self.monitor = monitor
+        self.chardevs = monitor.chardevs
+        self.input = queue.SimpleQueue()
+        self.chardevs.front.read = lambda limit: (
+            b"" if self.input.empty() else self.input.get())
+        monitor.start()
+
+    def type(self, data):
+        self.input.put(data)
+        self.chardevs.post(self.chardevs.front.on_readable)
+
+
+def test_a_session(monitor):
+    session = Session(monitor)
+    session.chardevs.post(session.chardevs.front.on_open)
+    session.chardevs.post(lambda: session.chardevs.front.on_focus(True))
+    session.type(b"info status\r\n")
+    session.type(b"foo\rquit\rinfo status\r")
+    monitor._thread.join(5)
+    assert not monitor._thread.is_alive()
+    assert session.chardevs.output.decode() == (
+        "pyemu 0.1.0 monitor - type 'help' for more information\r\n"
+        "(qemu) info status\r\nVM status: running\r\n"
+        "(qemu) foo\r\nunknown command: 'foo'\r\n"
+        "(qemu) quit\r\n")
+    assert monitor.runner.log == ["quit"]
+
+
+def test_coming_back_shows_the_unfinished_line(monitor):
+    front, chardevs = monitor.chardevs.front, monitor.chardevs
+    front.on_focus(True)
+    list(monitor.editor.feed(b"info" + LEFT))
+    front.on_focus(False)
+    chardevs.output = b""
+    front.on_focus(True)
+    assert chardevs.output == b"(qemu) info\x1b[1D"
