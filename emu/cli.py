@@ -1,8 +1,10 @@
 """`pyemu`: reads the command line, runs the machine, says in one line what went wrong."""
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
-from pyemu.config import UserError
+from pyemu.config import Config, UserError
 from pyemu.options import parse
 from pyemu.options.request import Answer
 
@@ -31,18 +33,40 @@ def _run(arguments: list[str]) -> int:
     except Answer as answer:
         print(answer, flush=True)
         return 0
-    from pyemu.runner import run  # late: it brings in the CPU engine
+    from pyemu.trace import control  # late: -help and -version need none of this
+    try:
+        options = control.TraceOptions.parse(config.trace)
+        if options.help:
+            print(control.help_text(), flush=True)
+            return 0
+        with _pid_file(config):
+            from pyemu.runner import run
+            control.start(options)
+            try:
+                return run(config)
+            finally:
+                control.close()
+    except control.TraceError as error:
+        print(error.line, file=sys.stderr, flush=True)
+        return 1
+
+
+@contextmanager
+def _pid_file(config: Config) -> Iterator[None]:
+    """The process id is in the file that the user named while the machine runs."""
     if config.pid_file is None:
-        return run(config)
+        yield
+        return
     try:
         with open(config.pid_file, "w", encoding="ascii") as file:
             file.write(f"{os.getpid()}\n")
     except OSError as error:
         raise UserError(f"cannot create PID file: {_describe(error)}") from None
     try:
-        return run(config)
+        yield
     finally:
-        os.unlink(config.pid_file)
+        with suppress(OSError):
+            os.unlink(config.pid_file)
 
 
 def _fail(message: str) -> int:

@@ -91,5 +91,4 @@ class Config:
     rtc_base: str | datetime = "utc"  # "utc", "localtime" or the date to start from
     start_paused: bool = False
     trace: list[str] = field(default_factory=list)  # arguments of -trace, in order
-    log_file: str | None = None
     pid_file: str | None = None

@@ -146,6 +146,9 @@ def name(request: Request, text: str) -> None:
 
 
 def firmware_dir(request: Request, path: str) -> None:
+    if path == "help":
+        from pyemu import roms
+        raise Answer("\n".join(map(str, roms.folders(request.config.firmware_dirs))))
     if not os.path.isdir(path):
         raise UserError("no such directory")
     request.config.firmware_dirs.append(path)

@@ -85,7 +85,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option(("kernel",), "FILE", "boot this Linux kernel", setting("kernel")),
         Option(("initrd",), "FILE", "with this initial RAM disk", setting("initrd")),
         Option(("append",), "TEXT", "and this kernel command line", setting("append")),
-        Option(("L",), "DIR", "look for firmware here first", machine.firmware_dir),
+        Option(("L",), "DIR", "look for firmware here first; `help` lists the folders",
+               machine.firmware_dir),
         Option(("no-reboot",), "", "end when the guest reboots", switch("no_reboot")),
         Option(("no-shutdown",), "", "pause when the guest powers off, instead of ending",
                switch("no_shutdown")),
@@ -112,7 +113,6 @@ GROUPS: dict[str, tuple[Option, ...]] = {
     "Tracing and housekeeping": (
         Option(("trace",), "[enable=]PATTERN|events=FILE|file=FILE",
                "record the events that match; `help` lists them", trace),
-        Option(("D",), "FILE", "log file", setting("log_file")),
         Option(("pidfile",), "FILE", "write the process id here", setting("pid_file")),
     ),
 }
@@ -133,7 +133,7 @@ NOT_SUPPORTED = """
     dfilter seed enable-kvm xen-domid xen-attach xen-domid-restrict action loadvm daemonize
     option-rom icount watchdog-action echr incoming only-migratable chroot runas sandbox
     readconfig no-user-config plugin async-teardown msg dump-vmstate enable-sync-profile
-    object old-param semihosting prom-env
+    object old-param semihosting prom-env D
 """
 
 

@@ -12,6 +12,7 @@ from pyemu.options import parse
 from pyemu.options.keyvalue import split
 from pyemu.options.request import Answer
 from pyemu.options.table import GROUPS, NOT_SUPPORTED, OPTIONS
+from pyemu.trace import control, hooks
 
 
 def config(line):
@@ -234,6 +235,7 @@ def test_nobody_to_see_the_machine():
     ("-cpu help", "Available CPUs:"),
     ("-M help", "Supported machines are:"),
     ("-accel help", "Accelerators supported in pyemu:"),
+    ("-L / -L help", "/"),
     ("-display help", "Available display backend types:"),
 ])
 def test_questions_have_answers(line, first):
@@ -318,6 +320,32 @@ def test_an_unforeseen_error_is_one_line_too(runner, capsys, monkeypatch):
     monkeypatch.setenv("PYEMU_DEBUG", "1")
     with pytest.raises(ZeroDivisionError):
         cli.main(["-nographic"])
+
+
+def test_trace_help_lists_the_events(capsys):
+    assert cli.main(["-nographic", "-trace", "help"]) == 0
+    assert "load_file" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(("option", "line"), [
+    ("foo=1", "pyemu: -trace foo=1: Invalid parameter 'foo'\n"),
+    ("events=/nosuch", "pyemu:/nosuch: No such file or directory\n"),
+    ("file=/nosuch/t", "pyemu: could not open trace file '/nosuch/t': "
+                       "No such file or directory\n"),
+])
+def test_wrong_trace_options(runner, capsys, option, line):
+    runner.run = lambda config: 0
+    assert cli.main(["-nographic", "-trace", option]) == 1
+    assert capsys.readouterr().err == line
+
+
+def test_the_trace_is_open_while_the_machine_runs(runner, tmp_path):
+    path = tmp_path / "trace"
+    runner.run = lambda config: 0 if control.file.on and hooks.hooks["load_file"] else 9
+    assert cli.main(["-nographic", "-trace", f"load_file,file={path}"]) == 0
+    assert not control.file.on
+    assert path.stat().st_size > 1000  # the names of the events
+    hooks.hooks["load_file"].enabled = False
 
 
 def test_the_pid_file_is_there_while_the_machine_runs(runner, tmp_path):
