@@ -265,6 +265,7 @@ class DualPic(Chip):
         levels = self.master.lines | self.slave.lines << 8
         for n, line in enumerate(self._lines):
             line.level = bool(levels >> n & 1)
+        self.master.on_int(self.master.output)
 
     def line(self, n: int) -> Line:
         """Input n, 0..15. 2 is the slave's: whoever drives it drives the cascade."""
