@@ -29,7 +29,7 @@ class Backend:
         self.config = config
         self.loop = loop
         self.target: Target | None = None
-        self.output = Output(loop, self._watch, self.on_write_error)
+        self.output = Output(loop, self._watch, self._lose_sink)
         self.source: int | None = None
         self.sink: int | None = None
         self._paused = False
@@ -74,6 +74,13 @@ class Backend:
     def on_write_error(self, error: OSError) -> None:
         """The output is lost from now on, which the user should know."""
         print(f"pyemu: {self.config.source}: {error.strerror}", file=sys.stderr, flush=True)
+
+    def _lose_sink(self, error: OSError) -> None:
+        sink, self.sink = self.sink, None
+        if sink is not None and sink != self.source:
+            self.loop.watch(sink)
+        self._watch()
+        self.on_write_error(error)
 
     def _resume(self) -> None:
         self._paused = False

@@ -15,9 +15,13 @@ Callback = Callable[[], None]
 
 
 class IoLoop:
-    """`call` and `later` may be used from any thread, `watch` on the loop or before it starts."""
+    """`call` and `later` may be used from any thread, `watch` on the loop or before it starts.
 
-    def __init__(self) -> None:
+    on_crash(error) is called when a callback fails, which ends the thread.
+    """
+
+    def __init__(self, on_crash: Callable[[Exception], None]) -> None:
+        self.on_crash = on_crash
         self._selector = selectors.PollSelector()  # poll, as epoll refuses plain files
         self._watched: dict[int, tuple[Callback | None, Callback | None]] = {}
         self._calls: deque[Callback] = deque()
@@ -69,20 +73,27 @@ class IoLoop:
             self._watched[fd] = readable, writable
 
     def _run(self) -> None:
-        while not self._stopping:
-            timeout = None
-            if self._timers:
-                timeout = max(0.0, self._timers[0][0] - time.monotonic())
-            for key, events in self._selector.select(timeout):
-                for place, event in enumerate((selectors.EVENT_READ, selectors.EVENT_WRITE)):
-                    # Looked up late: a callback before may have ended the watch.
-                    callback = self._watched.get(key.fd, (None, None))[place]
-                    if events & event and callback:
-                        callback()
-            while self._calls:
-                self._calls.popleft()()
-            while self._timers and self._timers[0][0] <= time.monotonic():
-                heapq.heappop(self._timers)[2]()
+        try:
+            while not self._stopping:
+                self._turn()
+        except Exception as error:
+            self.on_crash(error)
+
+    def _turn(self) -> None:
+        """Wait for something to do and do it."""
+        timeout = None
+        if self._timers:
+            timeout = max(0.0, self._timers[0][0] - time.monotonic())
+        for key, events in self._selector.select(timeout):
+            for place, event in enumerate((selectors.EVENT_READ, selectors.EVENT_WRITE)):
+                # Looked up late: a callback before may have ended the watch.
+                callback = self._watched.get(key.fd, (None, None))[place]
+                if events & event and callback:
+                    callback()
+        while self._calls:
+            self._calls.popleft()()
+        while self._timers and self._timers[0][0] <= time.monotonic():
+            heapq.heappop(self._timers)[2]()
 
     def _on_bell(self) -> None:
         os.eventfd_read(self._bell)

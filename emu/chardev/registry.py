@@ -1,5 +1,6 @@
 """All character devices of a run, opened as the user named them, and the thread they live on."""
 import atexit
+import sys
 from collections.abc import Callable
 
 from pyemu.chardev.backend import Backend
@@ -22,13 +23,13 @@ KINDS: dict[str, type[Backend]] = {
 class Chardevs:
     """Opens the devices at once, raising UserError; `start` lets bytes flow; `close` ends it.
 
-    on_quit() is called on the I/O thread when the user asks to end, by Ctrl-A x or a signal;
-    on_commit() for Ctrl-A s, which is not there without it.
+    on_quit(status) is called on the I/O thread with the exit status when the user asks to end, by
+    Ctrl-A x or a signal; on_commit() for Ctrl-A s, which is not there without it.
     """
 
-    def __init__(self, configs: list[ChardevConfig], on_quit: Callable[[], None],
+    def __init__(self, configs: list[ChardevConfig], on_quit: Callable[[int], None],
                  on_commit: Callable[[], None] | None = None):
-        self.loop = IoLoop()
+        self.loop = IoLoop(self._on_crash)
         self._on_quit = on_quit
         self._on_commit = on_commit
         self._signals = Signals(self.loop, self._quit, self._leave_terminal, self._enter_terminal)
@@ -112,9 +113,14 @@ class Chardevs:
                 f"{source}: Could not open '{name}': {error.strerror or error}") from None
         self._opened.append(backend)
 
-    def _quit(self) -> None:
+    def _on_crash(self, error: Exception) -> None:
+        print(f"pyemu: internal error: {type(error).__name__}: {error}", file=sys.stderr,
+              flush=True)
+        self._quit(1)
+
+    def _quit(self, status: int = 0) -> None:
         self.release_writers()
-        self._on_quit()
+        self._on_quit(status)
 
     def _terminals(self):
         return [backend.terminal for backend in self._opened if isinstance(backend, Stdio)]

@@ -18,6 +18,7 @@ SIZES = {"b": 1, "h": 2, "w": 4, "g": 8}
 PORT_SIZES = {1: "b", 2: "w", 4: "l"}
 BASES = {"x": 16, "d": 10, "u": 10, "o": 8}
 LONGEST_INSTRUCTION = 15  # bytes
+MOST = 1 << 20  # values in one dump
 COPY = 1 << 20  # bytes that pmemsave moves at a time
 
 
@@ -43,6 +44,8 @@ def split_format(monitor: Monitor, arguments: list[str]) -> tuple[Format, str]:
                 raise UsageError(f"invalid char in format: '{character}'")
         if match and match[1]:
             count = int(match[1])
+            if count > MOST:
+                raise UsageError(f"at most {MOST} at a time")
         arguments = arguments[1:]
     monitor.format = Format(1, letter, size)
     return Format(count, letter, size), " ".join(arguments)

@@ -78,6 +78,8 @@ class Monitor:
             return f'{error}\nTry "help {head}" for more information'
         except CommandError as error:
             return str(error)
+        except Exception as error:  # a fault of ours, or the machine has just ended
+            return f"{type(error).__name__}: {error}"
 
     def end(self) -> None:
         """Read no further lines: the machine is about to end."""

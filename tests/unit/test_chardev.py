@@ -14,7 +14,9 @@ import time
 
 import pytest
 from pyemu.chardev import frontend, output
+from pyemu.chardev.backend import Backend
 from pyemu.chardev.frontend import FrontEnd
+from pyemu.chardev.loop import IoLoop
 from pyemu.chardev.mux import Mux
 from pyemu.chardev.registry import Chardevs
 from pyemu.config import ChardevConfig, UserError
@@ -30,7 +32,7 @@ class Owner:
 
     def __init__(self, config):
         self.posted: queue.Queue = queue.Queue()
-        self.chardevs = Chardevs([config], on_quit=lambda: None)
+        self.chardevs = Chardevs([config], on_quit=lambda status: None)
         self.front = self.chardevs.attach(config.id, self.posted.put)
         self.chardevs.start()
 
@@ -268,6 +270,44 @@ def test_release_lets_a_held_up_writer_go(owner, tmp_path, monkeypatch):
         assert not writer.is_alive()
 
 
+def test_a_reader_that_goes_away_in_the_middle_is_let_go():
+    """Its descriptor polls as writable for ever, so it must not be watched any more."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    lost = threading.Event()
+
+    class Pipe(Backend):
+        def on_write_error(self, error):
+            lost.set()
+
+    loop = IoLoop(on_crash=lambda error: None)
+    backend = Pipe(ChardevConfig("p", "null", ""), loop)
+    backend.connect(None, writer)
+    loop.start()
+    backend.output.write(bytes(200000))
+    while not backend.output.blocked:
+        time.sleep(0.001)
+    os.close(reader)
+    assert lost.wait(5)
+    backend.output.write(b"dropped")
+    loop.stop()
+    assert writer not in loop._watched
+    os.close(writer)
+
+
+def test_a_fault_on_the_io_thread_ends_the_run_with_one_line(capsys):
+    quits = []
+    chardevs = Chardevs([], on_quit=quits.append)
+    chardevs.start()
+    chardevs.loop.call(lambda: 1 // 0)
+    while chardevs.loop.running():
+        time.sleep(0.001)
+    chardevs.close()
+    assert quits == [1]
+    assert capsys.readouterr().err == (
+        "pyemu: internal error: ZeroDivisionError: integer division or modulo by zero\n")
+
+
 # The kinds
 
 def test_null_and_nobody_take_and_give_nothing(owner):
@@ -339,7 +379,7 @@ import os, queue, sys
 from pyemu.chardev.registry import Chardevs
 from pyemu.config import ChardevConfig
 posted = queue.Queue()
-quit = lambda: posted.put(lambda: sys.exit(0))
+quit = lambda status: posted.put(lambda: sys.exit(status))
 config = ChardevConfig("s", "stdio", "-serial stdio", mux=sys.argv[1] == "mux",
                        signals=sys.argv[1] != "mux")
 chardevs = Chardevs([config], quit)

@@ -170,6 +170,11 @@ def test_block(monitor):
         "    Snapshot:         writes stay in memory")
 
 
+def test_a_command_that_fails_leaves_the_monitor_alive(monitor):
+    monitor.runner.machine.drives = []
+    assert monitor.execute("info block") == "IndexError: list index out of range"
+
+
 def test_help_lists_every_command_and_info_every_subject(monitor):
     text = monitor.execute("help")
     assert [line.split()[0] for line in text.splitlines()] == [c.names for c in COMMANDS]
@@ -244,6 +249,7 @@ def rom(monitor):
     ("x/2xw 0x1000000000", "0000001000000000: Cannot access memory"),
     ("xp", 'unexpected end of expression\nTry "help xp" for more information'),
     ("xp/3zz 0", 'invalid char in format: \'z\'\nTry "help xp" for more information'),
+    ("xp/9999999xb 0", 'at most 1048576 at a time\nTry "help xp" for more information'),
     ("xp/x3 0", 'invalid char in format: \'3\'\nTry "help xp" for more information'),
     ("xp foo", 'invalid char \'f\' in expression\nTry "help xp" for more information'),
 ])
