@@ -1,0 +1,139 @@
+"""What the devices on an IDE channel have in common: task file, status, data blocks.
+
+Source: ATA/ATAPI-6 (T13 1410D), section 7 (registers), 9.12 (signature), 9.5 and 9.6 (PIO data).
+"""
+from typing import Any, ClassVar
+
+from pyemu.machine.chip import Chip
+from pyemu.trace.hooks import trace_ide_reset
+
+# Indices of the task file
+FEATURES, COUNT, LBA_LOW, LBA_MID, LBA_HIGH, DEVICE = range(6)
+
+# Status
+BSY = 1 << 7
+DRDY = 1 << 6
+DSC = 1 << 4  # seek complete; an obsolete bit that firmware still looks at
+DRQ = 1 << 3
+ERR = 1 << 0
+READY = DRDY | DSC
+
+# Error
+UNC = 1 << 6  # the data cannot be read
+IDNF = 1 << 4  # there is no such sector
+ABRT = 1 << 2
+PASSED = 0x01  # the diagnostic code in the error register after a reset
+
+DEVICE_AFTER_RESET = 0xA0  # two bits that were once always set
+
+
+class IdeDevice(Chip):
+    """The registers of a device, and its buffer between it and the data port.
+
+    The channel, which puts itself into `channel`, reads `task`, `previous`, `status`, `error`,
+    `interrupt` (INTRQ pending), `buffer` and `position`, and calls `execute`, `block_done`,
+    `hold`, `soft_reset`. The bus master looks at `dma_length` (bytes that a command waits to move;
+    0 if none does) and calls `run_dma` or `refuse_dma`.
+    """
+
+    STATE: ClassVar[tuple[str, ...]] = (
+        "task", "previous", "status", "error", "interrupt", "buffer", "position", "sending",
+        "receiving", "then", "dma_length")
+    SIGNATURE = bytes(2)  # LBA mid and high after a reset
+
+    def __init__(self) -> None:
+        self.channel: Any = None
+
+    def reset(self) -> None:
+        self.soft_reset()
+
+    def soft_reset(self) -> None:
+        """End what was going on and show the signature."""
+        trace_ide_reset(self)
+        self.task = bytearray((0, 1, 1, *self.SIGNATURE, DEVICE_AFTER_RESET))
+        self.previous = bytearray(6)
+        self.status = READY
+        self.error = PASSED
+        self.interrupt = False
+        self._stop()
+
+    def hold(self) -> None:
+        """SRST is asserted."""
+        self.status = BSY
+        self.interrupt = False
+        self._stop()
+
+    def execute(self, command: int) -> None:
+        """Begin a command. The device is neither busy nor waiting for data."""
+        raise NotImplementedError
+
+    def run_dma(self) -> None:
+        """Move all data by `channel.dma.to_memory()` or `from_memory()`, `end()` it, complete."""
+        raise NotImplementedError
+
+    def refuse_dma(self) -> None:
+        """The host's memory is too small for the command: it ends without an interrupt."""
+        self.status = READY
+        self.dma_length = 0
+
+    # For the commands
+
+    def send(self, data: bytes, then: str) -> None:
+        """Offer a block to the host; when it has taken all, call the method named `then`."""
+        self.buffer: bytes | bytearray = data
+        self.sending = True
+        self._offer(then)
+        self._interrupt()
+
+    def receive(self, length: int, then: str, interrupt: bool) -> None:
+        """Ask the host for a block; when it is in `buffer`, call the method named `then`.
+
+        interrupt: false for the first block of a command.
+        """
+        self.buffer = bytearray(length)
+        self.receiving = True
+        self._offer(then)
+        if interrupt:
+            self._interrupt()
+
+    def block_done(self) -> None:
+        self.sending = self.receiving = False
+        getattr(self, self.then)()
+
+    def complete(self) -> None:
+        """The command has succeeded: tell the host."""
+        self.idle()
+        self._interrupt()
+
+    def fail(self, error: int) -> None:
+        """The command has failed: tell the host why."""
+        self._stop()
+        self.status = DRDY | ERR
+        self.error = error
+        self._interrupt()
+
+    def abort(self) -> None:
+        self.fail(ABRT)
+
+    def idle(self) -> None:
+        """The command is over; the host knows already."""
+        self._stop()
+        self.status = READY
+        self.error = 0
+
+    def _offer(self, then: str) -> None:
+        self.position = 0
+        self.then = then
+        self.status = READY | DRQ
+        self.error = 0
+
+    def _stop(self) -> None:
+        self.buffer = b""
+        self.position = 0
+        self.sending = self.receiving = False
+        self.then = "idle"
+        self.dma_length = 0
+
+    def _interrupt(self) -> None:
+        self.interrupt = True
+        self.channel.update()
