@@ -3,7 +3,7 @@
 Port CF9h is RST_CNT. The edge/level registers of the interrupts (4D0h) are the 8259's.
 Source: Intel 82371SB datasheet (290550), sections 2.2.8 (PIRQRC), 2.5.4.1 (RST_CNT), 3.6.
 """
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pyemu.machine.line import Line, WiredOr
@@ -15,6 +15,7 @@ ISA_BRIDGE = 0x060100
 PIRQRCA = 0x60
 PIRQS = 4
 UNROUTED = 0x80
+ROUTABLE = (3, 4, 5, 6, 7, 9, 10, 11, 12, 14, 15)  # the other values are reserved
 
 # Values of the other registers after reset
 POWER_ON = {
@@ -52,13 +53,13 @@ class _ResetControl:
 
 
 class Piix3(PciDevice):
-    """irqs: the sixteen ISA interrupts. Each PIRQ holds the one it is routed to while a function
-    drives it; functions share PIRQs, PIRQs share interrupts. system: is asked to reset.
+    """irqs[n]: the ISA interrupts that are ROUTABLE. Each PIRQ holds the one it is routed to while
+    a function drives it; functions share PIRQs, PIRQs share interrupts. system: is asked to reset.
     """
 
     STATE = (*PciDevice.STATE, "reset_type")
 
-    def __init__(self, irqs: Sequence[Line], system: Any):
+    def __init__(self, irqs: Sequence[Line] | Mapping[int, Line], system: Any):
         super().__init__("PIIX3", IDS, ISA_BRIDGE)
         self.system = system
         self.reset_control = _ResetControl(self)
@@ -69,8 +70,8 @@ class Piix3(PciDevice):
         for pirq in range(PIRQS):
             self.set_default(PIRQRCA + pirq, 1, UNROUTED)
         self.config[:] = self.defaults
-        self._irqs = irqs
-        self._levels = [False] * len(irqs)
+        self._irqs = {irq: irqs[irq] for irq in ROUTABLE}
+        self._driven: set[int] = set()
         self._pirqs = [WiredOr(Line(lambda level: self._update_irqs())) for _ in range(PIRQS)]
 
     def line(self, slot: int, pin: int) -> Line:
@@ -90,12 +91,8 @@ class Piix3(PciDevice):
             self._update_irqs()
 
     def _update_irqs(self) -> None:
-        levels = [False] * len(self._irqs)
-        for pirq, source in enumerate(self._pirqs):
-            irq = self.config[PIRQRCA + pirq]
-            if irq < len(levels) and source.held:
-                levels[irq] = True
-        for irq, (level, old) in enumerate(zip(levels, self._levels, strict=True)):
-            if level != old:
-                self._irqs[irq].set(level)
-        self._levels = levels
+        routes = {self.config[PIRQRCA + pirq] for pirq in range(PIRQS) if self._pirqs[pirq].held}
+        driven = routes & self._irqs.keys()
+        for irq in driven ^ self._driven:
+            self._irqs[irq].set(irq in driven)
+        self._driven = driven

@@ -7,14 +7,11 @@ from collections.abc import Iterable
 
 Value = bytes | int | str
 
-# Access types of a field
-BYTE_ACCESS, WORD_ACCESS, DWORD_ACCESS = 1, 2, 3
-# Address spaces of an operation region
-SYSTEM_MEMORY, SYSTEM_IO, PCI_CONFIG = 0, 1, 2
+BYTE_ACCESS = 1  # of a field
+PCI_CONFIG = 2   # the space of an operation region
 
-ZERO_OP, ONE_OP, ONES_OP = b"\x00", b"\x01", b"\xff"
 NULL_NAME = b"\x00"
-ARG0, ARG1, LOCAL0, LOCAL1 = b"\x68", b"\x69", b"\x60", b"\x61"
+ARG0 = b"\x68"
 
 
 def package_length(body: bytes) -> bytes:
@@ -137,10 +134,6 @@ def if_(condition: bytes, *terms: bytes) -> bytes:
 
 def return_(value: Value) -> bytes:
     return b"\xa4" + term(value)
-
-
-def call(text: str, *arguments: Value) -> bytes:
-    return path(text) + b"".join(term(argument) for argument in arguments)
 
 
 def create_dword_field(source: bytes, offset: int, text: str) -> bytes:

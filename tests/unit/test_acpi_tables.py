@@ -114,7 +114,7 @@ def test_routing_of_every_slot_and_pin_follows_the_piix3(placed):
         for pin in range(4):
             line = bridge.line(slot, pin + 1)
             line.set(True)
-            irq = next(n for n, i in enumerate(bridge._irqs) if i.level)
+            irq = next(n for n, i in bridge._irqs.items() if i.level)
             line.set(False)
             link = f"LNK{'ABCD'[(4, 5, 10, 11).index(irq)]}" if (slot, pin) != (1, 0) else "LNKS"
             address = struct.pack("<BI", 0x0C, slot << 16 | 0xFFFF)
