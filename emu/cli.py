@@ -40,7 +40,7 @@ def _run(arguments: list[str]) -> int:
             print(control.help_text(), flush=True)
             return 0
         with _pid_file(config):
-            from pyemu.runner import run
+            from pyemu.launch import run
             control.start(options)
             try:
                 return run(config)

@@ -72,6 +72,7 @@ class Uart(Chip):
             self._write_mcr, self._ignore, self._ignore, self._write_scratch)
         self.reset()
         chardev.on_readable = self._receive_more
+        chardev.on_break = self.receive_break
 
     def reset(self) -> None:
         self.divisor = 12  # 9600 baud

@@ -296,22 +296,22 @@ def test_version_and_help_import_nothing_heavy():
 
 
 @pytest.fixture
-def runner(monkeypatch):
-    """A stand-in for `pyemu.runner`, whose `run` the test sets."""
-    module = types.ModuleType("pyemu.runner")
-    monkeypatch.setitem(sys.modules, "pyemu.runner", module)
+def launch(monkeypatch):
+    """A stand-in for `pyemu.launch`, whose `run` the test sets."""
+    module = types.ModuleType("pyemu.launch")
+    monkeypatch.setitem(sys.modules, "pyemu.launch", module)
     return module
 
 
-def test_the_machines_status_is_the_exit_status(runner):
-    runner.run = lambda config: 7 if config.cpu_model == "486" else 0
+def test_the_machines_status_is_the_exit_status(launch):
+    launch.run = lambda config: 7 if config.cpu_model == "486" else 0
     assert cli.main(["-nographic", "-cpu", "486"]) == 7
 
 
-def test_an_unforeseen_error_is_one_line_too(runner, capsys, monkeypatch):
+def test_an_unforeseen_error_is_one_line_too(launch, capsys, monkeypatch):
     def run(config):
         return 1 // 0
-    runner.run = run
+    launch.run = run
     monkeypatch.delenv("PYEMU_DEBUG", raising=False)
     assert cli.main(["-nographic"]) == 1
     assert capsys.readouterr().err == (
@@ -333,30 +333,30 @@ def test_trace_help_lists_the_events(capsys):
     ("file=/nosuch/t", "pyemu: could not open trace file '/nosuch/t': "
                        "No such file or directory\n"),
 ])
-def test_wrong_trace_options(runner, capsys, option, line):
-    runner.run = lambda config: 0
+def test_wrong_trace_options(launch, capsys, option, line):
+    launch.run = lambda config: 0
     assert cli.main(["-nographic", "-trace", option]) == 1
     assert capsys.readouterr().err == line
 
 
-def test_the_trace_is_open_while_the_machine_runs(runner, tmp_path):
+def test_the_trace_is_open_while_the_machine_runs(launch, tmp_path):
     path = tmp_path / "trace"
-    runner.run = lambda config: 0 if control.file.on and hooks.hooks["load_file"] else 9
+    launch.run = lambda config: 0 if control.file.on and hooks.hooks["load_file"] else 9
     assert cli.main(["-nographic", "-trace", f"load_file,file={path}"]) == 0
     assert not control.file.on
     assert path.stat().st_size > 1000  # the names of the events
     hooks.hooks["load_file"].enabled = False
 
 
-def test_the_pid_file_is_there_while_the_machine_runs(runner, tmp_path):
+def test_the_pid_file_is_there_while_the_machine_runs(launch, tmp_path):
     path = tmp_path / "pid"
-    runner.run = lambda config: int(path.read_text()) - os.getpid()
+    launch.run = lambda config: int(path.read_text()) - os.getpid()
     assert cli.main(["-nographic", "-pidfile", str(path)]) == 0
     assert not path.exists()
 
 
-def test_a_pid_file_that_cannot_be(runner, capsys):
-    runner.run = lambda config: 0
+def test_a_pid_file_that_cannot_be(launch, capsys):
+    launch.run = lambda config: 0
     assert cli.main(["-nographic", "-pidfile", "/nosuch/pid"]) == 1
     assert capsys.readouterr().err == (
         "pyemu: cannot create PID file: /nosuch/pid: No such file or directory\n")
