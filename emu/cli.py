@@ -40,7 +40,7 @@ def _run(arguments: list[str]) -> int:
             print(control.help_text(), flush=True)
             return 0
         with _pid_file(config):
-            from pyemu.launch import run
+            from pyemu.launch import run  # late: it brings in the engine
             control.start(options)
             try:
                 return run(config)
