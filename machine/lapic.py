@@ -219,13 +219,14 @@ class LocalApic(Chip):
             self._take(vector, delivery_mode, level_triggered)
 
     def _is_addressed(self, dest: int, dest_mode: int) -> bool:
+        if dest == BROADCAST:
+            return True
         if not dest_mode:
-            return dest in (self.id, BROADCAST)
+            return dest == self.id
         logical_id = self.ldr >> TOP_BYTE_SHIFT
         if self.dfr >> 28 == FLAT_MODEL:
             return dest & logical_id != 0
-        same_cluster = dest >> 4 in (logical_id >> 4, BROADCAST >> 4)
-        return same_cluster and dest & logical_id & 0xF != 0
+        return dest >> 4 == logical_id >> 4 and dest & logical_id & 0xF != 0
 
     def _take(self, vector: int, delivery_mode: int, level_triggered: bool) -> None:
         """Start-up messages find nobody who waits for one; there is no SMM to enter."""
@@ -342,13 +343,17 @@ class LocalApic(Chip):
             return
         vector = isr.bit_length() - 1
         bit = 1 << vector
-        self.isr = isr ^ bit
-        self._set_ppr()
+        self.isr = isr = isr ^ bit
+        if isr:
+            self._set_ppr()
+        else:
+            self.ppr = self.tpr
         if trace_apic_eoi:
             trace_apic_eoi(vector)
         if self.tmr & bit:
             self._end_level(vector)
-        self._update()
+        if self.irr:
+            self._update()
 
     def _end_level(self, vector: int) -> None:
         self.on_eoi(vector)

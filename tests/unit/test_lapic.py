@@ -173,8 +173,8 @@ def test_only_32_bit_accesses(rig):
 @pytest.mark.parametrize(("dest", "dest_mode", "ldr", "dfr", "accepted"), [
     (0, 0, 0, 15, True), (1, 0, 0, 15, False), (0xFF, 0, 0, 15, True),
     (0x01, 1, 0x01, 15, True), (0x02, 1, 0x01, 15, False), (0xFF, 1, 0x01, 15, True),
-    (0x21, 1, 0x21, 0, True), (0x31, 1, 0x21, 0, False), (0xF1, 1, 0x21, 0, True),
-    (0x22, 1, 0x21, 0, False),
+    (0x21, 1, 0x21, 0, True), (0x31, 1, 0x21, 0, False), (0xF1, 1, 0x21, 0, False),
+    (0xFF, 1, 0x21, 0, True), (0x22, 1, 0x21, 0, False), (0xFF, 1, 0x00, 15, True),
 ])
 def test_destinations(rig, dest, dest_mode, ldr, dfr, accepted):
     rig.set(LDR, ldr << 24)
