@@ -1,146 +1,35 @@
-"""What is traced, and into which file: the -trace option, and what the monitor's commands do.
+"""What is traced, and into which file: does what the options say.
 
-    options = TraceOptions.parse(["ide_*", "events=ev,file=boot.trace"])   (arguments of -trace)
-    control.start(options)    switches the events on and opens the file
+    control.start(TraceOptions.parse(["ide_*", "events=ev,file=boot.trace"]))
+    control.start_log(LogOptions.parse(["trace:pic_*,int"], "boot.log"))
     control.close()           at the end; called at exit too
 
-Texts are QEMU's. The trace file has simpletrace's format, version 4 (docs/tracing.md).
+`actions` are what a trigger can do; the runner adds its own (`actions["pause"] = runner.pause`).
+`log_items` are the words of -d but for trace:PATTERN; the engine adds its own.
+Warnings go to stderr. The trace file has simpletrace's format, version 4 (docs/tracing.md).
 """
 import atexit
-import contextlib
 import os
 import re
-import stat
-import struct
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 
 from pyemu.trace import _ring, hooks
+from pyemu.trace.conditions import ConditionError, UnknownName, compile_condition
+from pyemu.trace.options import (
+    LogOptions,
+    Switch,
+    TraceError,
+    TraceOptions,
+    Trigger,
+    UnknownEvent,
+)
+from pyemu.trace.tracefile import TraceFile
 
-HEADER = struct.Struct("=QQQ")
-HEADER_ID, MAGIC, VERSION = 0xffffffffffffffff, 0xf2b177cb0aa429b4, 4
-MAPPING = struct.Struct("=QQI")  # record type 0, event id, length of the name
-RING_SUFFIX = ".ring"
-DEFAULT_SIZE = 4 << 20  # bytes of ring for each thread
-SMALLEST_SIZE, LARGEST_SIZE = 64 << 10, 1 << 30
-SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
+__all__ = ["LogOptions", "TraceError", "TraceOptions", "UnknownEvent"]
 
-
-class TraceError(Exception):
-    """Something the user can mend, in one line that begins with the option or the file.
-
-    in_file: it is about a place in a file, which QEMU puts right after the program's name.
-    """
-
-    def __init__(self, message: str, in_file: bool = False):
-        super().__init__(message)
-        self.line = f"pyemu:{message}" if in_file else f"pyemu: {message}"
-
-
-class UnknownEvent(TraceError):
-    """No event has the name."""
-
-
-@dataclass
-class Switch:
-    """One wish of the user: the events that match `pattern` are to go on or off.
-
-    source: what a warning about it begins with, `-trace X` or `FILE:LINE`.
-    """
-
-    pattern: str
-    on: bool
-    source: str
-
-
-@dataclass
-class TraceOptions:
-    """All -trace options of a command line."""
-
-    switches: list[Switch] = field(default_factory=list)
-    file: str | None = None
-    given: bool = False  # whether there was a -trace at all
-    help: bool = False
-    size: int = DEFAULT_SIZE
-    overwrite: bool = False  # keep the newest records and write them at the end
-    wait: bool = False  # a thread waits for room in the ring instead of dropping its event
-
-    @classmethod
-    def parse(cls, texts: Iterable[str]) -> "TraceOptions":
-        """Read the arguments of -trace, in order. Raises TraceError."""
-        options = cls()
-        for text in texts:
-            options.given = True
-            options._add(text)
-        return options
-
-    def _add(self, text: str) -> None:
-        source = f"-trace {text}"
-        values: dict[str, str] = {}
-        for key, value in split_options(text, "enable"):
-            if key not in ("enable", "events", "file", "size", "overwrite", "full"):
-                raise TraceError(f"{source}: Invalid parameter '{key}'")
-            values[key] = value
-        if "enable" in values:
-            self._add_pattern(values["enable"], source)
-        if "events" in values:
-            self._add_file(values["events"])
-        self.file = values.get("file", self.file)
-        if "size" in values:
-            self.size = parse_size(values["size"], source)
-        if "overwrite" in values:
-            self.overwrite = _choice(values, "overwrite", source, off=False, on=True)
-        if "full" in values:
-            self.wait = _choice(values, "full", source, drop=False, wait=True)
-
-    def _add_pattern(self, pattern: str, source: str) -> None:
-        if pattern in ("help", "?"):
-            self.help = True
-        else:
-            self.switches.append(Switch(pattern.removeprefix("-"), pattern[:1] != "-", source))
-
-    def _add_file(self, path: str) -> None:
-        """One pattern a line, `-` before it switches off, `#` in the first column is a comment."""
-        try:
-            with open(path, encoding="utf-8", errors="surrogateescape") as file:
-                lines = file.read().splitlines()
-        except OSError as error:
-            raise TraceError(f"{path}: {error.strerror}", in_file=True) from None
-        for number, line in enumerate(lines, 1):
-            pattern = line.strip()
-            if pattern and line[0] != "#":
-                self._add_pattern(pattern, f"{path}:{number}")
-
-
-def split_options(text: str, first: str) -> Iterable[tuple[str, str]]:
-    """(key, value) of `a,k=v`: a bare first word is the value of `first`; `,,` is one comma."""
-    parts = [part.replace("\0", ",") for part in text.replace(",,", "\0").split(",")]
-    for n, part in enumerate(parts):
-        key, equals, value = part.partition("=")
-        if equals and (n or re.fullmatch(r"[a-z]+", key)):
-            yield key, value
-        elif n == 0:
-            yield first, part
-        elif part:
-            yield part, "on"
-
-
-def parse_size(text: str, source: str) -> int:
-    """Bytes, rounded up to a power of two; `4M`, `512k`."""
-    match = re.fullmatch(r"(\d{1,15})([kmg]?)", text.lower())
-    size = int(match[1]) * SIZE_UNITS[match[2]] if match else 0
-    if not SMALLEST_SIZE <= size <= LARGEST_SIZE:
-        raise TraceError(f"{source}: size must be 64k to 1G, for example size=16M")
-    return 1 << (size - 1).bit_length()
-
-
-def _choice(values: dict[str, str], key: str, source: str, **choices: bool) -> bool:
-    try:
-        return choices[values[key]]
-    except KeyError:
-        raise TraceError(f"{source}: Parameter '{key}' expects "
-                         + " or ".join(f"'{choice}'" for choice in choices)) from None
+file = TraceFile()
 
 
 # Events by pattern
@@ -174,252 +63,191 @@ def help_text() -> str:
     return "\n".join(name for name, event in hooks.events.items() if not event.disabled)
 
 
-def apply(switches: Iterable[Switch]) -> list[str]:
-    """Do what the options say; returns a warning for each that came to nothing."""
+def conditional(names: Iterable[str], condition: str | None, source: str
+                ) -> dict[str, _ring.Filter | None]:
+    """The condition compiled for each of the events that have its arguments.
+
+    Raises TraceError if it makes no sense, or for none of them.
+    """
+    if condition is None:
+        return dict.fromkeys(names)
+    filters: dict[str, _ring.Filter | None] = {}
+    missing: UnknownName | None = None
+    for name in names:
+        try:
+            filters[name] = compile_condition(condition, hooks.events[name])
+        except UnknownName as error:
+            missing = error
+        except ConditionError as error:
+            raise TraceError(f"{source}: {error}") from None
+    if missing is not None and not filters:
+        raise TraceError(f"{source}: condition '{condition}': {missing}")
+    return filters
+
+
+def find(pattern: str, source: str) -> tuple[list[str], str | None]:
+    """The events that match and can be traced; and a warning if there are none."""
+    try:
+        names = matching(pattern)
+    except UnknownEvent:
+        return [], f"{source}: warning: trace event '{pattern}' does not exist"
+    able = [name for name in names if not hooks.events[name].disabled]
+    if not names:
+        return [], f"{source}: warning: no trace event matches '{pattern}'"
+    if not able:
+        return [], f"{source}: warning: trace event '{pattern}' is not traceable"
+    return able, None
+
+
+def apply(switches: Iterable[Switch], attribute: str = "enabled") -> list[str]:
+    """Do what the options say; returns a warning for each that came to nothing.
+
+    attribute: "enabled" for the trace file, "logged" for the log. Raises TraceError.
+    """
     warnings = []
     for wish in switches:
-        try:
-            names = switch(wish.pattern, wish.on)
-        except UnknownEvent:
-            problem = f"trace event '{wish.pattern}' does not exist"
-        else:
-            if not names:
-                problem = f"no trace event matches '{wish.pattern}'"
-            elif all(hooks.events[name].disabled for name in names):
-                problem = f"trace event '{wish.pattern}' is not traceable"
-            else:
-                continue
-        warnings.append(f"{wish.source}: warning: {problem}")
+        names, warning = find(wish.pattern, wish.source)
+        if warning:
+            warnings.append(warning)
+        for name, condition in conditional(names, wish.condition, wish.source).items():
+            hook = hooks.hooks[name]
+            if wish.on:
+                hook.filter = condition
+            setattr(hook, attribute, wish.on)
     return warnings
 
 
-# The file
+# Triggers
 
-class TraceFile:
-    """The trace file and the ring file beside it, from the first record to the last."""
+def resume() -> None:
+    """Record, into a new file the first time. Raises TraceError."""
+    file.resume()
+    atexit.register(close)
 
-    def __init__(self) -> None:
-        self.path = f"trace-{os.getpid()}"
-        self.size = DEFAULT_SIZE
-        self.overwrite = False
-        self.wait = False
-        self.on = False
-        self.fd = -1
-        self.ring_path: str | None = None
 
-    def open(self) -> None:
-        """Create the file and record into it. Raises TraceError."""
-        self.fd, offset = self._create(self.path, truncate=True)
-        ring_path = self._ring_path_of(self.path)
-        try:
-            _ring.open(self.fd, offset, ring_path, self.size, self.overwrite, self.wait)
-        except OSError as error:
-            os.close(self.fd)
-            self.fd = -1
-            raise TraceError(f"{ring_path or 'trace ring'}: {error.strerror}") from None
-        self.ring_path = ring_path
-        self.on = True
+def open_file_once() -> None:
+    """Record into the file, if it has not been opened before. Raises TraceError."""
+    if file.fd < 0:
+        resume()
 
-    def _create(self, path: str, truncate: bool) -> tuple[int, int]:
-        """An open trace file and where its next record goes."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if truncate else 0)
-        fd = -1
-        try:
+
+actions: dict[str, Callable[[], object]] = {
+    "start": resume, "stop": lambda: file.suspend(), "flush": lambda: file.flush(),
+}
+
+
+def arm(trigger: Trigger) -> str | None:
+    """Take the trigger's actions from now on, whenever it is true; returns a warning if it can
+    never be. Raises TraceError."""
+    for action in trigger.actions:
+        if action not in actions:
+            raise TraceError(f"{trigger.source}: no action '{action}', expected one of "
+                             + ", ".join(sorted(actions)))
+
+    def act(*unused: object) -> None:
+        for action in trigger.actions:
             try:
-                fd = os.open(path, flags, 0o644)
-            except OSError:  # a pipe or a terminal need not be readable
-                fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-            data = file_header()
-            while data:
-                data = data[os.write(fd, data):]
-            return fd, os.lseek(fd, 0, os.SEEK_CUR) if is_regular(fd) else 0
-        except OSError as error:
-            if fd >= 0:
-                os.close(fd)
-            raise TraceError(f"could not open trace file '{path}': {error.strerror}") from None
+                actions[action]()
+            except TraceError as error:
+                print(error.line, file=sys.stderr, flush=True)
 
-    def _ring_path_of(self, path: str) -> str | None:
-        """Beside the trace file; in memory if that is a device or a pipe."""
-        return path + RING_SUFFIX if os.path.isfile(path) else None
+    names, warning = find(trigger.pattern, trigger.source)
+    for name, condition in conditional(names, trigger.condition, trigger.source).items():
+        hook = hooks.hooks[name]
+        hook.listeners = (*hook.listeners, (condition, act) if condition else act)
+    return warning
 
-    def pause(self) -> None:
-        """Write out what there is and record no more until `resume`."""
+
+# The log
+
+@dataclass
+class LogItem:
+    """One word of -d. True while it is asked for; call it with whole lines of text."""
+
+    name: str
+    help: str
+    on: bool = False
+
+    def __bool__(self) -> bool:
+        return self.on
+
+    def __call__(self, text: str) -> None:
         if self.on:
-            self.on = False
-            _ring.record(False)
-            self.flush()
+            _ring.log(text)
 
-    def resume(self) -> None:
-        """Go on where `pause` left off; opens the file the first time."""
-        if self.fd < 0:
-            self.open()
-        elif not self.on:
-            self.on = True
-            _ring.record(True)
 
-    def flush(self) -> None:
-        """Everything recorded by now is in the file afterwards. Raises TraceError."""
+log_items: dict[str, LogItem] = {}
+_log_fd = -1
+
+
+def log_item(name: str, help: str) -> LogItem:
+    """Make a word of -d known; modules call this when they are imported."""
+    return log_items.setdefault(name, LogItem(name, help))
+
+
+def log_help() -> str:
+    """What `-d help` prints."""
+    rows = [(item.name, item.help) for item in log_items.values()]
+    rows.append(("trace:PATTERN", "enable trace events"))
+    return "Log items (comma separated):\n" + "\n".join(
+        f"{name:15} {text}" for name, text in rows)
+
+
+def start_log(options: LogOptions) -> None:
+    """Open the log and switch on what goes there. Raises TraceError."""
+    global _log_fd
+    for item, source in options.items:
+        if item not in log_items:
+            raise TraceError(f"{source}: unknown log item '{item}' (-d help lists them)")
+        log_items[item].on = True
+    warn(apply(options.patterns, "logged"))
+    if options.file is not None:
+        path = options.file.replace("%d", str(os.getpid()))
         try:
-            if self.overwrite:
-                _ring.dump()
-            else:
-                _ring.flush()
+            _log_fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
         except OSError as error:
-            raise TraceError(f"{self.path}: {error.strerror}") from None
-
-    def set(self, path: str) -> None:
-        """Go on in another file. Raises TraceError, and then nothing has changed."""
-        if self.fd < 0:
-            self.path = path
-            return
-        fd, offset = self._create(path, truncate=True)
-        with contextlib.suppress(OSError):  # the old file's trouble is not the new one's
-            if self.overwrite:
-                _ring.dump()
-            _ring.set_file(fd, offset)
-        os.close(self.fd)
-        self.fd, self.path = fd, path
-        if self.ring_path is not None:
-            ring_path = path + RING_SUFFIX
-            with contextlib.suppress(OSError):  # on another file system: stays where it is
-                os.rename(self.ring_path, ring_path)
-                self.ring_path = ring_path
-
-    def close(self) -> None:
-        """Write everything out and remove the ring file. Raises TraceError."""
-        if self.fd < 0:
-            return
-        self.on = False
-        problem = None
-        try:
-            if self.overwrite:
-                _ring.dump()
-            _ring.close()
-        except OSError as error:
-            problem = TraceError(f"{self.path}: {error.strerror}; "
-                                 f"{_ring.numbers()['pending']} bytes of trace are lost")
-        os.close(self.fd)
-        self.fd = -1
-        if self.ring_path is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(self.ring_path)
-            self.ring_path = None
-        if problem is not None:
-            raise problem
-
-
-def is_regular(fd: int) -> bool:
-    return stat.S_ISREG(os.fstat(fd).st_mode)
-
-
-def file_header() -> bytes:
-    """What a trace file begins with: the header, and the names of all events."""
-    parts = [HEADER.pack(HEADER_ID, MAGIC, VERSION)]
-    for name, hook in hooks.hooks.items():
-        encoded = name.encode()
-        parts.append(MAPPING.pack(0, hook.id, len(encoded)) + encoded)
-    return b"".join(parts)
-
-
-file = TraceFile()
+            raise TraceError(f"-D {options.file}: {error.strerror}") from None
+        _ring.log_open(_log_fd, True, options.stamped)
+    elif options.patterns or options.items:
+        _ring.log_open(2, False, options.stamped)
+    atexit.register(close)
 
 
 # Start and end
 
+def warn(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        print(f"pyemu: {warning}" if warning.startswith("-") else f"pyemu:{warning}",
+              file=sys.stderr, flush=True)
+
+
 def start(options: TraceOptions) -> None:
-    """Switch on what the options say and open the trace file; warnings go to stderr.
+    """Switch on what the options say and open the trace file.
 
     Without any -trace nothing is opened until the monitor switches an event on. Raises TraceError.
     """
-    for warning in apply(options.switches):
-        print(f"pyemu: {warning}" if warning.startswith("-trace") else f"pyemu:{warning}",
-              file=sys.stderr, flush=True)
+    warn(apply(options.switches))
+    warn(warning for trigger in options.triggers if (warning := arm(trigger)))
     file.size, file.overwrite, file.wait = options.size, options.overwrite, options.wait
+    file.starts_off = options.starts_off
     file.path = options.file if options.file is not None else f"trace-{os.getpid()}"
     if options.given:
-        file.resume()
-        atexit.register(close)
+        resume()
 
 
 def close() -> None:
     """End of tracing. What could not be written is told on stderr."""
+    global _log_fd
     atexit.unregister(close)
     try:
         file.close()
     except TraceError as error:
-        print(f"pyemu: {error}", file=sys.stderr, flush=True)
-
-
-# The monitor's commands: each returns what it prints, "" for nothing
-
-def info_trace_events(pattern: str | None = None) -> str:
-    """`info trace-events [PATTERN]`."""
+        print(error.line, file=sys.stderr, flush=True)
     try:
-        names = matching(pattern) if pattern else list(hooks.events)
-    except UnknownEvent as error:
-        return str(error)
-    return "\n".join(f"{name} : state {int(hooks.hooks[name].enabled)}" for name in names)
-
-
-def trace_event(name: str, option: str | None = None) -> str:
-    """`trace-event PATTERN on|off`."""
-    if option not in ("on", "off"):
-        return "Expected 'on' or 'off'\nTry \"help trace-event\" for more information"
-    try:
-        names = switch(name, option == "on")
-        if option == "on" and file.fd < 0 and any(hooks.hooks[found].enabled for found in names):
-            file.resume()
-            atexit.register(close)
-    except TraceError as error:
-        return str(error)
-    return ""
-
-
-def trace_file(operation: str | None = None, argument: str | None = None) -> str:
-    """`trace-file [on|off|flush|set FILE]`."""
-    try:
-        if operation is None:
-            return status()
-        if operation == "on":
-            file.resume()
-            atexit.register(close)
-        elif operation == "off":
-            file.pause()
-        elif operation == "flush":
-            file.flush()
-        elif operation == "set" and argument:
-            file.set(argument)
-        elif operation == "set":
-            return "trace-file set: expected a file name"
-        else:
-            return (f'unexpected argument "{operation}"\n'
-                    'Try "help trace-file" for more information')
-    except TraceError as error:
-        return str(error)
-    return ""
-
-
-def status() -> str:
-    """The file, whether it is being written, and what was lost."""
-    lines = [f'Trace file "{file.path}" {"on" if file.on else "off"}.']
-    if file.fd >= 0:
-        numbers = _ring.numbers()
-        if numbers["dropped"]:
-            lines.append(f"{numbers['dropped']} events were dropped.")
-        if numbers["error"]:
-            lines.append(f"It cannot be written: {os.strerror(numbers['error'])}.")
-    return "\n".join(lines)
-
-
-def complete(words: list[str]) -> list[str]:
-    """What the last word can become: `words` are those of a line typed so far."""
-    command, last = " ".join(words[:-1]), words[-1] if words else ""
-    if command in ("trace-event", "info trace-events"):
-        candidates: Iterable[str] = hooks.events
-    elif re.fullmatch(r"trace-event \S+", command):
-        candidates = ("on", "off")
-    elif command == "trace-file":
-        candidates = ("on", "off", "flush", "set")
-    else:
-        candidates = ()
-    return [candidate for candidate in candidates if candidate.startswith(last)]
+        _ring.log_flush()
+    except OSError as error:
+        print(f"pyemu: log file: {error.strerror}", file=sys.stderr, flush=True)
+    _ring.log_open(-1, False, False)
+    if _log_fd >= 0:
+        os.close(_log_fd)
+        _log_fd = -1

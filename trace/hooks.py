@@ -39,7 +39,7 @@ def declare(new: Iterable[grammar.Event]) -> list[Hook]:
     """Make the hooks of events; their ids follow those there are."""
     made = []
     for event in new:
-        hook = Hook(event.name, len(hooks), event.types)
+        hook = Hook(event.name, len(hooks), event.types, event.printf)
         events[event.name] = event
         hooks[event.name] = hook
         globals()["trace_" + event.name] = hook

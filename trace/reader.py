@@ -285,7 +285,7 @@ class _Table:
 class RingFile:
     """The ring of a process that has ended without closing it: trace/native/lanes.h."""
 
-    def __init__(self, data: bytes, path: str):
+    def __init__(self, data: Any, path: str):
         self.path = path
         self.data = data
         (magic, _, self.pid, self.size, lanes, overwrite, first, second,
@@ -304,7 +304,7 @@ class RingFile:
         path = trace + RING_SUFFIX
         try:
             with open(path, "rb") as file:
-                data = file.read()
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
             ring = cls(data, path)
         except (OSError, ValueError, struct.error):
             return None
@@ -321,10 +321,11 @@ class RingFile:
         if not 0 <= head - tail <= self.size:
             table.problem(0, f"lane {number} of {self.path} is damaged")
             return
-        base = 2 * RING_PAGE + number * self.size
-        start = tail % self.size
-        lane = self.data[base:base + self.size]
-        piece = (lane + lane)[start:start + head - tail]
+        piece = b""
+        if head != tail:
+            base, start = 2 * RING_PAGE + number * self.size, tail % self.size
+            lane = self.data[base:base + self.size]
+            piece = (lane + lane)[start:start + head - tail]
         at = 0
         while at < len(piece):
             kind, event, ns, length, pid = RECORD.unpack_from(piece, at)

@@ -5,9 +5,10 @@ import subprocess
 import sys
 
 import pytest
-from pyemu.trace import _ring, control, hooks
-from pyemu.trace.control import Switch, TraceError, TraceOptions
+from pyemu.trace import _ring, commands, control, hooks
+from pyemu.trace.options import LogOptions, Switch, TraceError, TraceOptions
 from pyemu.trace.simpletrace import Analyzer, process
+from pyemu.trace.tracefile import TraceFile
 
 ARM, FIRE = "clock_timer_arm", "clock_timer_fire"
 
@@ -15,11 +16,14 @@ ARM, FIRE = "clock_timer_arm", "clock_timer_fire"
 @pytest.fixture(autouse=True)
 def all_off(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(control, "file", control.TraceFile())
+    monkeypatch.setattr(control, "file", TraceFile())
     yield
     control.close()
     for hook in hooks.hooks.values():
-        hook.enabled = False
+        hook.enabled = hook.logged = False
+        hook.filter, hook.listeners = None, ()
+    for item in control.log_items.values():
+        item.on = False
 
 
 def on():
@@ -65,6 +69,8 @@ def test_options_add_up_and_the_last_file_counts():
     ("events=/nonexistent", "pyemu:/nonexistent: No such file or directory"),
     ("events=/", "pyemu:/: Is a directory"),
     ("size=5", "pyemu: -trace size=5: size must be 64k to 1G, for example size=16M"),
+    ("on=x", "pyemu: -trace on=x: 'on=EVENT' and 'do=ACTION' go together"),
+    ("if=x>1", "pyemu: -trace if=x>1: 'if' needs an event"),
     ("full=no", "pyemu: -trace full=no: Parameter 'full' expects 'drop' or 'wait'"),
 ])
 def test_a_bad_option_is_one_line(text, line):
@@ -126,8 +132,8 @@ def test_a_full_disk_is_told_at_the_end(capfd):
     full = os.open("/dev/full", os.O_WRONLY)
     _ring.set_file(full, 0)
     hooks.hooks[ARM]("x", 1)
-    assert control.trace_file("flush") == "good: No space left on device"
-    assert control.status().endswith("It cannot be written: No space left on device.")
+    assert commands.trace_file("flush") == "good: No space left on device"
+    assert commands.status().endswith("It cannot be written: No space left on device.")
     control.close()
     assert capfd.readouterr().err.startswith("pyemu: good: No space left on device; ")
     os.close(full)
@@ -136,7 +142,7 @@ def test_a_full_disk_is_told_at_the_end(capfd):
 def test_nothing_is_opened_without_the_option_until_an_event_goes_on(tmp_path):
     control.start(TraceOptions.parse([]))
     assert os.listdir(tmp_path) == []
-    assert control.trace_event(ARM, "on") == ""
+    assert commands.trace_event(ARM, "on") == ""
     hooks.hooks[ARM]("x", 1)
     control.close()
     assert decode(f"trace-{os.getpid()}") == [(ARM, "x", 1)]
@@ -144,44 +150,44 @@ def test_nothing_is_opened_without_the_option_until_an_event_goes_on(tmp_path):
 
 def test_info_trace_events():
     control.switch(FIRE, True)
-    assert control.info_trace_events("clock_*") == f"{ARM} : state 0\n{FIRE} : state 1"
-    assert control.info_trace_events("nosuch") == 'unknown event "nosuch"'
-    assert control.info_trace_events("zz*") == ""
-    assert len(control.info_trace_events().splitlines()) == len(hooks.events)
+    assert commands.info_trace_events("clock_*") == f"{ARM} : state 0\n{FIRE} : state 1"
+    assert commands.info_trace_events("nosuch") == 'unknown event "nosuch"'
+    assert commands.info_trace_events("zz*") == ""
+    assert len(commands.info_trace_events().splitlines()) == len(hooks.events)
 
 
 def test_trace_event():
     bad = 'Expected \'on\' or \'off\'\nTry "help trace-event" for more information'
-    assert control.trace_event(ARM) == control.trace_event(ARM, "maybe") == bad
-    assert control.trace_event("nosuch", "on") == 'unknown event "nosuch"'
-    assert control.trace_event("clock_*", "on") == "" and on() == [ARM, FIRE]
-    assert control.trace_event("clock_*", "off") == "" and on() == []
+    assert commands.trace_event(ARM) == commands.trace_event(ARM, "maybe") == bad
+    assert commands.trace_event("nosuch", "on") == 'unknown event "nosuch"'
+    assert commands.trace_event("clock_*", "on") == "" and on() == [ARM, FIRE]
+    assert commands.trace_event("clock_*", "off") == "" and on() == []
 
 
 def test_trace_file(tmp_path):
     name = f"trace-{os.getpid()}"
     arm = hooks.hooks[ARM]
-    assert control.trace_file() == f'Trace file "{name}" off.'
+    assert commands.trace_file() == f'Trace file "{name}" off.'
     control.start(TraceOptions.parse([ARM]))
     arm("one", 1)
-    assert control.trace_file("flush") == "" and decode(name) == [(ARM, "one", 1)]
-    assert control.trace_file("off") == "" and not arm
+    assert commands.trace_file("flush") == "" and decode(name) == [(ARM, "one", 1)]
+    assert commands.trace_file("off") == "" and not arm
     arm("unseen", 1)
-    assert control.trace_file("on") == "" and control.trace_file() == f'Trace file "{name}" on.'
+    assert commands.trace_file("on") == "" and commands.trace_file() == f'Trace file "{name}" on.'
     arm("two", 2)
-    assert control.trace_file("set", "other") == ""
+    assert commands.trace_file("set", "other") == ""
     arm("three", 3)
     assert sorted(os.listdir(tmp_path)) == ["other", "other.ring", name]
     control.close()
     assert decode(name) == [(ARM, "one", 1), (ARM, "two", 2)]  # nothing lost by off and on
     assert decode("other") == [(ARM, "three", 3)]
-    assert control.trace_file("x").startswith('unexpected argument "x"')
-    assert control.trace_file("set") == "trace-file set: expected a file name"
+    assert commands.trace_file("x").startswith('unexpected argument "x"')
+    assert commands.trace_file("set") == "trace-file set: expected a file name"
 
 
 def test_set_to_a_bad_place_changes_nothing():
     control.start(TraceOptions.parse([ARM]))
-    assert control.trace_file("set", "/nonexistent/x").startswith("could not open trace file")
+    assert commands.trace_file("set", "/nonexistent/x").startswith("could not open trace file")
     hooks.hooks[ARM]("x", 1)
     control.close()
     assert decode(f"trace-{os.getpid()}") == [(ARM, "x", 1)]
@@ -197,15 +203,119 @@ def test_overwrite_writes_the_newest_at_the_end():
 
 
 def test_completion():
-    assert control.complete(["trace-event", "clock_timer_a"]) == [ARM]
-    assert control.complete(["trace-event", ARM, "o"]) == ["on", "off"]
-    assert control.complete(["trace-file", "f"]) == ["flush"]
-    assert control.complete(["info", "trace-events", "clock_timer_f"]) == [FIRE]
+    assert commands.complete(["trace-event", "clock_timer_a"]) == [ARM]
+    assert commands.complete(["trace-event", ARM, "o"]) == ["on", "off"]
+    assert commands.complete(["trace-file", "f"]) == ["flush"]
+    assert commands.complete(["info", "trace-events", "clock_timer_f"]) == [FIRE]
+
+
+def test_a_condition_decides_what_is_recorded():
+    control.start(TraceOptions.parse(["clock_*,if=late > 10 && count < 2 || name == 'rtc'"]))
+    assert on() == [FIRE]  # the other one has no argument `late`
+    for n in range(8, 16):
+        hooks.hooks[FIRE]("pit", n, n)
+    hooks.hooks[FIRE]("rtc", 1, 1)
+    control.close()
+    assert [args for _, *args in decode(f"trace-{os.getpid()}")] == [
+        ["pit", 11, 11], ["pit", 12, 12], ["rtc", 1, 1]]
+
+
+@pytest.mark.parametrize("option, line", [
+    (f"{ARM},if=sector>1", f"-trace {ARM},if=sector>1: condition 'sector>1': event '{ARM}' has no "
+     "argument 'sector'"),
+    (f"{ARM},if=deadline>", f"-trace {ARM},if=deadline>: condition 'deadline>', character 10: "
+     "expected a number, an argument or '('"),
+    (f"on={ARM},do=sing", f"-trace on={ARM},do=sing: no action 'sing', expected one of flush, "
+     "start, stop"),
+])
+def test_a_bad_condition_or_action_is_one_line(option, line):
+    with pytest.raises(TraceError) as error:
+        control.start(TraceOptions.parse([option]))
+    assert error.value.line == f"pyemu: {line}"
+
+
+def test_recording_starts_and_stops_by_triggers():
+    control.start(TraceOptions.parse(
+        ["clock_*", f"start={ARM},if=deadline == 5", f"stop={FIRE},if=deadline==7"]))
+    for n in range(10):
+        hooks.hooks[ARM]("x", n)
+        hooks.hooks[FIRE]("x", n, 0)
+    control.close()
+    seen = [(name, args[1]) for name, *args in decode(f"trace-{os.getpid()}")]
+    assert seen == [(FIRE, 5), (ARM, 6), (FIRE, 6), (ARM, 7), (FIRE, 7)]
+
+
+def test_actions_of_others(monkeypatch):
+    done = []
+    monkeypatch.setitem(control.actions, "pause", lambda: done.append("pause"))
+    control.start(TraceOptions.parse(["on=clock_*,do=flush+pause,if=deadline==3"]))
+    for n in range(5):
+        hooks.hooks[ARM]("x", n)
+    assert done == ["pause"]
+
+
+def test_the_log_has_lines_as_qemus(tmp_path, capfd):
+    control.start_log(LogOptions.parse([f"trace:{ARM},trace:nosuch"], "log%d"))
+    hooks.hooks[ARM]("rtc", 5)
+    hooks.hooks[FIRE]("rtc", 5, 6)
+    control.close()
+    assert (tmp_path / f"log{os.getpid()}").read_text() == f"{ARM} rtc deadline=5ns\n"
+    assert capfd.readouterr().err == ("pyemu: -d trace:nosuch,trace:nosuch: warning: trace event "
+                                      "'nosuch' does not exist\n").replace("nosuch,", ARM + ",", 1)
+    assert os.listdir(tmp_path) == [f"log{os.getpid()}"]
+
+
+def test_the_log_goes_to_stderr_and_beside_it_the_trace(capfd):
+    control.start(TraceOptions.parse([FIRE]))
+    control.start_log(LogOptions.parse(["trace:clock_*"]))
+    hooks.hooks[ARM]("a", 1)
+    hooks.hooks[FIRE]("a", 2, 3)
+    assert capfd.readouterr().err == f"{ARM} a deadline=1ns\n{FIRE} a deadline=2ns late=3ns\n"
+    control.close()
+    assert decode(f"trace-{os.getpid()}") == [(FIRE, "a", 2, 3)]
+
+
+def test_items_of_the_log(monkeypatch, capfd):
+    monkeypatch.setattr(control, "log_items", {})
+    interrupts = control.log_item("int", "show interrupts and exceptions")
+    assert control.log_help().splitlines() == [
+        "Log items (comma separated):", "int             show interrupts and exceptions",
+        "trace:PATTERN   enable trace events"]
+    with pytest.raises(TraceError) as error:
+        control.start_log(LogOptions.parse(["nosuch"]))
+    assert error.value.line == ("pyemu: -d nosuch: unknown log item 'nosuch' (-d help lists them)")
+    interrupts("unseen\n")
+    control.start_log(LogOptions.parse(["int"]))
+    assert interrupts
+    interrupts("seen\n")
+    assert capfd.readouterr().err == "seen\n"
+    assert LogOptions.parse(["help"]).help and LogOptions.parse(["trace:help"]).help
+    with pytest.raises(TraceError, match="-D /nonexistent/x: No such file or directory"):
+        control.start_log(LogOptions.parse(["int"], "/nonexistent/x"))
+
+
+def test_qmp():
+    get, put = commands.qmp_trace_event_get_state, commands.qmp_trace_event_set_state
+    assert put(ARM, True) == {}
+    assert get("clock_*") == [{"name": ARM, "vcpu": False, "state": "enabled"},
+                              {"name": FIRE, "vcpu": False, "state": "disabled"}]
+    assert get("zz*") == []
+    with pytest.raises(TraceError, match=r'^unknown event "nosuch"$'):
+        get("nosuch")
+
+
+def test_qmp_on_a_disabled_event(monkeypatch):
+    monkeypatch.setattr(hooks.events[ARM], "properties", ("disable",))
+    with pytest.raises(TraceError, match=f'^event "{ARM}" is disabled$'):
+        commands.qmp_trace_event_set_state("clock_*", True)
+    commands.qmp_trace_event_set_state("clock_*", True, ignore_unavailable=True)
+    assert on() == [FIRE]
+    assert commands.qmp_trace_event_get_state(ARM)[0]["state"] == "unavailable"
 
 
 VICTIM = """
 import os, signal, sys
-from pyemu.trace import _ring, control, hooks
+from pyemu.trace import _ring, commands, control, hooks
 from pyemu.trace.control import TraceOptions
 control.start(TraceOptions.parse(["clock_timer_arm", "file=killed" + sys.argv[2]]))
 count = int(sys.argv[1])

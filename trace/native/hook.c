@@ -1,25 +1,29 @@
-/* pyemu.trace._ring: the Hook type, which a chip calls, and the ring's Python side. */
+/* pyemu.trace._ring.Hook: what `trace_NAME` is, and what native code calls in its place. */
 #define PY_SSIZE_T_CLEAN
-#include "ring.h"
+#include "hook.h"
 #include "clock.h"
+#include "filter.h"
 #include "lanes.h"
+#include "log.h"
 
-#include <errno.h>
-#include <pthread.h>
 #include <structmember.h>
 
 #define FLAG_RECORD 1u /* into the ring */
 #define FLAG_CALL 2u   /* to Python listeners */
+#define FLAG_LOG 4u    /* as text to the log */
+#define FLAG_FILTER 8u /* all that only if the filter says so; never alone */
 #define MAX_GUESSES 16 /* emit_fast reads the clock at least this often */
 
 struct hook {
     struct trace_hook_head head;
     uint8_t wanted; /* switched on; recorded while a trace file is open */
+    uint8_t logged; /* switched on for the log */
     uint8_t count, strings;
     char types[TRACE_MAX_ARGUMENTS + 2];
     uint32_t id;
-    PyObject *name;
-    PyObject *listeners; /* a tuple of callables, or NULL */
+    PyObject *name, *format;
+    PyObject *filter;    /* or NULL */
+    PyObject *listeners; /* a tuple of callables and (Filter, callable) pairs, or NULL */
     PyObject *on_toggle; /* a callable, or NULL */
     struct hook *next;   /* all hooks there are */
 };
@@ -29,11 +33,6 @@ static int recording;
 static uint32_t own_pid;
 
 /* ---- recording ---- */
-
-struct text {
-    const char *bytes;
-    uint32_t length;
-};
 
 static inline void read_clock(struct lane *lane)
 {
@@ -55,11 +54,103 @@ static inline uint8_t *put_header(uint8_t *at, const struct hook *hook, uint64_t
     return at + RECORD_HEADER;
 }
 
+static void record(const struct hook *hook, const uint64_t *values, const struct text *texts)
+{
+    uint32_t length = RECORD_HEADER;
+    for (int i = 0; i < hook->count; i++)
+        length += hook->types[i] == 's' ? 4 + texts[i].length : 8;
+    struct lane *lane = ring_lane();
+    if (lane == NULL)
+        return;
+    read_clock(lane);
+    uint8_t *at = ring_reserve(lane, length, lane->last_ns);
+    if (at == NULL)
+        return;
+    at = put_header(at, hook, lane->last_ns, length);
+    for (int i = 0; i < hook->count; i++) {
+        if (hook->types[i] == 's') {
+            memcpy(at, &texts[i].length, 4);
+            memcpy(at + 4, texts[i].bytes, texts[i].length);
+            at += 4 + texts[i].length;
+        } else {
+            put_word(at, values[i]);
+            at += 8;
+        }
+    }
+    ring_commit(lane, length);
+}
+
+/* Needs the GIL. What a listener raises is shown, and the machine goes on. */
+static void call_listeners(const struct hook *hook, const uint64_t *values,
+                           const struct text *texts, PyObject *const *args)
+{
+    PyObject *listeners = Py_XNewRef(hook->listeners);
+    for (Py_ssize_t i = 0; listeners != NULL && i < PyTuple_GET_SIZE(listeners); i++) {
+        PyObject *listener = PyTuple_GET_ITEM(listeners, i);
+        if (PyTuple_CheckExact(listener)) {
+            if (!filter_accepts(PyTuple_GET_ITEM(listener, 0), values, texts))
+                continue;
+            listener = PyTuple_GET_ITEM(listener, 1);
+        }
+        PyObject *result = PyObject_Vectorcall(listener, args, hook->count, NULL);
+        if (result == NULL)
+            PyErr_WriteUnraisable(listener);
+        Py_XDECREF(result);
+    }
+    Py_XDECREF(listeners);
+}
+
+/* Everything that is to happen but the calls; false if the filter said no. */
+static int deliver(const struct hook *hook, uint8_t flags, const uint64_t *values,
+                   const struct text *texts)
+{
+    PyObject *filter = hook->filter;
+    if ((flags & FLAG_FILTER) && filter != NULL && !filter_accepts(filter, values, texts))
+        return 0;
+    if (flags & FLAG_RECORD)
+        record(hook, values, texts);
+    if (flags & FLAG_LOG)
+        log_event(PyUnicode_AsUTF8(hook->name), PyUnicode_AsUTF8(hook->format), hook->types,
+                  values, texts);
+    return 1;
+}
+
+static void call_from_native(const struct hook *hook, const uint64_t *values)
+{
+    PyGILState_STATE state = PyGILState_Ensure();
+    PyObject *args[TRACE_MAX_ARGUMENTS] = {0};
+    int count = 0, error = 0;
+    for (; count < hook->count && !error; count++) {
+        int is_signed = strchr("bhiq", hook->types[count]) != NULL;
+        args[count] = is_signed ? PyLong_FromLongLong((long long)values[count])
+                                : PyLong_FromUnsignedLongLong(values[count]);
+        error = args[count] == NULL;
+    }
+    if (!error)
+        call_listeners(hook, values, NULL, args);
+    else
+        PyErr_Clear();
+    while (count-- > 0)
+        Py_XDECREF(args[count]);
+    PyGILState_Release(state);
+}
+
+static void emit_slowly(const struct hook *hook, uint8_t flags, const uint64_t *args)
+{
+    if (deliver(hook, flags, args, NULL) && (flags & FLAG_CALL))
+        call_from_native(hook, args);
+}
+
 static inline void emit_numbers(PyObject *object, unsigned count, const uint64_t *args, int guess)
 {
     const struct hook *hook = (const struct hook *)object;
-    if (!(hook->head.flags & FLAG_RECORD) || hook->strings || count != hook->count)
+    uint8_t flags = hook->head.flags;
+    if (flags == 0 || hook->strings || count != hook->count)
         return;
+    if (__builtin_expect(flags != FLAG_RECORD, 0)) {
+        emit_slowly(hook, flags, args);
+        return;
+    }
     struct lane *lane = ring_lane();
     if (lane == NULL)
         return;
@@ -89,33 +180,6 @@ static void tick(void)
 {
     if (own_lane != NULL)
         own_lane->guesses = MAX_GUESSES;
-}
-
-static void record(const struct hook *hook, const uint64_t *values, const struct text *texts)
-{
-    uint32_t length = RECORD_HEADER + 8u * (uint32_t)(hook->count - hook->strings);
-    for (int i = 0; i < hook->strings; i++)
-        length += 4 + texts[i].length;
-    struct lane *lane = ring_lane();
-    if (lane == NULL)
-        return;
-    read_clock(lane);
-    uint8_t *at = ring_reserve(lane, length, lane->last_ns);
-    if (at == NULL)
-        return;
-    at = put_header(at, hook, lane->last_ns, length);
-    for (int i = 0; i < hook->count; i++) {
-        if (hook->types[i] == 's') {
-            memcpy(at, &texts->length, 4);
-            memcpy(at + 4, texts->bytes, texts->length);
-            at += 4 + texts->length;
-            texts++;
-        } else {
-            put_word(at, values[i]);
-            at += 8;
-        }
-    }
-    ring_commit(lane, length);
 }
 
 /* ---- arguments ---- */
@@ -204,38 +268,29 @@ static int convert_string(const struct hook *hook, int number, PyObject *object,
     return 0;
 }
 
-static int record_python(const struct hook *hook, PyObject *const *args)
+static int deliver_python(const struct hook *hook, uint8_t flags, PyObject *const *args)
 {
     uint64_t values[TRACE_MAX_ARGUMENTS];
     struct text texts[TRACE_MAX_ARGUMENTS];
     PyObject *kept[TRACE_MAX_ARGUMENTS];
-    int strings = 0, error = 0;
-    for (int i = 0; i < hook->count && !error; i++) {
-        if (hook->types[i] == 's') {
-            error = convert_string(hook, i, args[i], &texts[strings], &kept[strings]);
+    int done = 0, strings = 0, error = 0;
+    for (; done < hook->count && !error; done++) {
+        if (hook->types[done] == 's') {
+            error = convert_string(hook, done, args[done], &texts[done], &kept[strings]);
             strings += !error;
         } else {
-            error = convert_number(hook, i, args[i], &values[i]);
+            error = convert_number(hook, done, args[done], &values[done]);
         }
     }
-    if (!error)
-        record(hook, values, texts);
+    if (!error) {
+        if (flags == FLAG_RECORD)
+            record(hook, values, texts);
+        else if (deliver(hook, flags, values, texts) && (flags & FLAG_CALL))
+            call_listeners(hook, values, texts, args);
+    }
     while (strings-- > 0)
         Py_XDECREF(kept[strings]);
     return error;
-}
-
-static int call_listeners(const struct hook *hook, PyObject *const *args, size_t count)
-{
-    PyObject *listeners = Py_NewRef(hook->listeners);
-    int error = 0;
-    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(listeners) && !error; i++) {
-        PyObject *result = PyObject_Vectorcall(PyTuple_GET_ITEM(listeners, i), args, count, NULL);
-        error = result == NULL;
-        Py_XDECREF(result);
-    }
-    Py_DECREF(listeners);
-    return error ? -1 : 0;
 }
 
 static PyObject *hook_call(PyObject *self, PyObject *const *args, size_t nargsf, PyObject *keywords)
@@ -253,9 +308,7 @@ static PyObject *hook_call(PyObject *self, PyObject *const *args, size_t nargsf,
     uint8_t flags = hook->head.flags;
     if (flags == 0)
         Py_RETURN_NONE;
-    if ((flags & FLAG_RECORD) && record_python(hook, args) != 0)
-        return NULL;
-    if ((flags & FLAG_CALL) && hook->listeners != NULL && call_listeners(hook, args, count) != 0)
+    if (deliver_python(hook, flags, args) != 0)
         return NULL;
     Py_RETURN_NONE;
 }
@@ -265,8 +318,10 @@ static PyObject *hook_call(PyObject *self, PyObject *const *args, size_t nargsf,
 static int refresh(struct hook *hook)
 {
     uint8_t before = hook->head.flags;
-    hook->head.flags = (uint8_t)((hook->wanted && recording ? FLAG_RECORD : 0)
-                                 | (hook->listeners != NULL ? FLAG_CALL : 0));
+    uint8_t flags = (uint8_t)((hook->wanted && recording ? FLAG_RECORD : 0)
+                              | (hook->logged ? FLAG_LOG : 0)
+                              | (hook->listeners != NULL ? FLAG_CALL : 0));
+    hook->head.flags = flags && hook->filter != NULL ? flags | FLAG_FILTER : flags;
     if (!before == !hook->head.flags || hook->on_toggle == NULL)
         return 0;
     PyObject *result = PyObject_CallOneArg(hook->on_toggle, hook->head.flags ? Py_True : Py_False);
@@ -274,16 +329,16 @@ static int refresh(struct hook *hook)
     return result == NULL ? -1 : 0;
 }
 
-/* An exception of an on_toggle stays set. */
-static void set_recording(int on)
+void hooks_record(int on)
 {
     recording = on;
+    own_pid = ring_pid();
     for (struct hook *hook = all_hooks; hook != NULL; hook = hook->next)
         if (refresh(hook) != 0)
             return;
 }
 
-static void after_fork_child(void)
+void hooks_after_fork(void)
 {
     for (struct hook *hook = all_hooks; hook != NULL; hook = hook->next)
         hook->head.flags = 0;
@@ -294,12 +349,15 @@ static void after_fork_child(void)
 
 static PyObject *hook_new(PyTypeObject *type, PyObject *args, PyObject *keywords)
 {
-    static char *names[] = {"name", "id", "types", NULL};
-    PyObject *name;
+    static char *names[] = {"name", "id", "types", "format", NULL};
+    PyObject *name, *format = NULL;
     unsigned id;
     const char *types;
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "UIs:Hook", names, &name, &id, &types))
+    if (!PyArg_ParseTupleAndKeywords(args, keywords, "UIs|U:Hook", names, &name, &id, &types,
+                                     &format))
         return NULL;
+    if (PyUnicode_AsUTF8(name) == NULL || (format != NULL && PyUnicode_AsUTF8(format) == NULL))
+        return NULL; /* both are in UTF-8 from now on, also for threads without the GIL */
     if (strlen(types) > TRACE_MAX_ARGUMENTS || strspn(types, "?bBhHiIqQPs") != strlen(types)) {
         PyErr_Format(PyExc_ValueError, "Hook: bad argument types '%s'", types);
         return NULL;
@@ -309,6 +367,7 @@ static PyObject *hook_new(PyTypeObject *type, PyObject *args, PyObject *keywords
         return NULL;
     self->head.call = hook_call;
     self->name = Py_NewRef(name);
+    self->format = format != NULL ? Py_NewRef(format) : PyUnicode_FromString("");
     self->id = id;
     self->count = (uint8_t)strlen(types);
     strcpy(self->types, types);
@@ -347,6 +406,58 @@ static int set_enabled(PyObject *self, PyObject *value, void *closure)
     return refresh((struct hook *)self);
 }
 
+static PyObject *get_logged(PyObject *self, void *closure)
+{
+    (void)closure;
+    return PyBool_FromLong(((struct hook *)self)->logged);
+}
+
+static int set_logged(PyObject *self, PyObject *value, void *closure)
+{
+    (void)closure;
+    int truth = value == NULL ? 0 : PyObject_IsTrue(value);
+    if (truth < 0)
+        return -1;
+    ((struct hook *)self)->logged = (uint8_t)truth;
+    return refresh((struct hook *)self);
+}
+
+static PyObject *get_filter(PyObject *self, void *closure)
+{
+    (void)closure;
+    PyObject *filter = ((struct hook *)self)->filter;
+    return Py_NewRef(filter ? filter : Py_None);
+}
+
+/* An old filter is never freed: another thread may be at it, without the GIL. */
+static int set_filter(PyObject *self, PyObject *value, void *closure)
+{
+    (void)closure;
+    struct hook *hook = (struct hook *)self;
+    if (value != NULL && value != Py_None && !Py_IS_TYPE(value, &FilterType)) {
+        PyErr_SetString(PyExc_TypeError, "filter must be a Filter or None");
+        return -1;
+    }
+    hook->filter = value == NULL || value == Py_None ? NULL : Py_NewRef(value);
+    return refresh(hook);
+}
+
+/* A tuple of callables and (Filter, callable) pairs, nothing else. */
+static int are_listeners(PyObject *listeners)
+{
+    for (Py_ssize_t i = 0; i < PyTuple_GET_SIZE(listeners); i++) {
+        PyObject *one = PyTuple_GET_ITEM(listeners, i);
+        if (PyTuple_CheckExact(one)) {
+            if (PyTuple_GET_SIZE(one) != 2 || !Py_IS_TYPE(PyTuple_GET_ITEM(one, 0), &FilterType))
+                return 0;
+            one = PyTuple_GET_ITEM(one, 1);
+        }
+        if (!PyCallable_Check(one))
+            return 0;
+    }
+    return 1;
+}
+
 static PyObject *get_listeners(PyObject *self, void *closure)
 {
     (void)closure;
@@ -361,6 +472,11 @@ static int set_listeners(PyObject *self, PyObject *value, void *closure)
     PyObject *listeners = value ? PySequence_Tuple(value) : PyTuple_New(0);
     if (listeners == NULL)
         return -1;
+    if (!are_listeners(listeners)) {
+        PyErr_SetString(PyExc_TypeError, "listeners are callables or (Filter, callable) pairs");
+        Py_DECREF(listeners);
+        return -1;
+    }
     if (PyTuple_GET_SIZE(listeners) == 0)
         Py_CLEAR(listeners);
     Py_XSETREF(hook->listeners, listeners);
@@ -377,6 +493,7 @@ static PyNumberMethods hook_number = {.nb_bool = hook_bool};
 
 static PyMemberDef hook_members[] = {
     {"name", T_OBJECT, offsetof(struct hook, name), READONLY, "The event's name."},
+    {"format", T_OBJECT, offsetof(struct hook, format), READONLY, "Its printf format."},
     {"id", T_UINT, offsetof(struct hook, id), READONLY, "Its number in trace files."},
     {"on_toggle", T_OBJECT, offsetof(struct hook, on_toggle), 0,
      "Called with True or False when calling the hook begins or ceases to have an effect."},
@@ -385,16 +502,18 @@ static PyMemberDef hook_members[] = {
 
 static PyGetSetDef hook_getset[] = {
     {"enabled", get_enabled, set_enabled, "Whether the event is switched on.", NULL},
+    {"logged", get_logged, set_logged, "Whether the event goes to the text log.", NULL},
+    {"filter", get_filter, set_filter, "A Filter that decides on all of that, or None.", NULL},
     {"listeners", get_listeners, set_listeners,
-     "Callables that get the arguments of each call made from Python.", NULL},
+     "Callables that get the event's arguments, or (Filter, callable) pairs.", NULL},
     {"types", get_types, NULL, "One letter an argument (see pyemu.trace.grammar).", NULL},
     {NULL, NULL, NULL, NULL, NULL},
 };
 
-static PyTypeObject HookType = {
+PyTypeObject HookType = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "pyemu.trace._ring.Hook",
-    .tp_doc = "Hook(name, id, types): what `trace_NAME` is. Call it to record the event; it is true "
+    .tp_doc = "Hook(name, id, types, format=\"\"): what `trace_NAME` is. Call it to record the event; it is true "
               "while that has an effect.",
     .tp_basicsize = sizeof(struct hook),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
@@ -407,178 +526,4 @@ static PyTypeObject HookType = {
     .tp_getset = hook_getset,
 };
 
-/* ---- the ring, for pyemu.trace.control ---- */
-
-static PyObject *os_error(int error)
-{
-    errno = error;
-    return PyErr_SetFromErrno(PyExc_OSError);
-}
-
-static PyObject *none_or_error(int error)
-{
-    if (PyErr_Occurred())
-        return NULL;
-    if (error != 0)
-        return os_error(error);
-    Py_RETURN_NONE;
-}
-
-PyDoc_STRVAR(open_doc, "open(fd, offset, ring_path, size, overwrite=False, wait=False)\n\n"
-"Begin recording to the file behind `fd`, from `offset` bytes on. The ring lies in the file\n"
-"`ring_path` (bytes), or in anonymous memory if that is None; `size` bytes, a power of two, for\n"
-"each thread. overwrite: keep the newest records, written by dump(). wait: a thread that finds\n"
-"no room waits instead of dropping its event. Raises OSError.");
-
-static PyObject *py_open(PyObject *module, PyObject *args, PyObject *keywords)
-{
-    (void)module;
-    static char *names[] = {"fd", "offset", "ring_path", "size", "overwrite", "wait", NULL};
-    int fd;
-    unsigned long long offset, size;
-    const char *path;
-    struct ring_options options = {0};
-    if (!PyArg_ParseTupleAndKeywords(args, keywords, "iKzK|pp:open", names, &fd, &offset, &path,
-                                     &size, &options.overwrite, &options.wait))
-        return NULL;
-    if (size < 16 * RING_PAGE || (size & (size - 1)) != 0 || size > (1ull << 32)) {
-        PyErr_SetString(PyExc_ValueError, "open: size must be a power of two, 64 KiB to 4 GiB");
-        return NULL;
-    }
-    options.size = size;
-    int error = ring_open(fd, offset, path, &options);
-    if (error != 0)
-        return os_error(error);
-    own_pid = ring_pid();
-    set_recording(1);
-    return none_or_error(0);
-}
-
-PyDoc_STRVAR(record_doc, "record(on)\n\nSuspend or resume recording; hooks keep their switches.");
-
-static PyObject *py_record(PyObject *module, PyObject *on)
-{
-    (void)module;
-    struct ring_numbers numbers;
-    int truth = PyObject_IsTrue(on);
-    if (truth < 0)
-        return NULL;
-    ring_numbers(&numbers);
-    set_recording(truth && numbers.open);
-    return none_or_error(0);
-}
-
-PyDoc_STRVAR(set_file_doc, "set_file(fd, offset)\n\nDrain to the old file, go on in another one.");
-
-static PyObject *py_set_file(PyObject *module, PyObject *args)
-{
-    (void)module;
-    int fd, error;
-    unsigned long long offset;
-    if (!PyArg_ParseTuple(args, "iK:set_file", &fd, &offset))
-        return NULL;
-    Py_BEGIN_ALLOW_THREADS
-    error = ring_set_file(fd, offset);
-    Py_END_ALLOW_THREADS
-    return none_or_error(error);
-}
-
-PyDoc_STRVAR(flush_doc, "flush()\n\nWrite out all that has been recorded. Raises OSError.");
-
-static PyObject *py_flush(PyObject *module, PyObject *unused)
-{
-    (void)module, (void)unused;
-    int error;
-    Py_BEGIN_ALLOW_THREADS
-    error = ring_drain();
-    Py_END_ALLOW_THREADS
-    return none_or_error(error);
-}
-
-PyDoc_STRVAR(dump_doc, "dump()\n\nWith overwrite: make the ring's records the file's. "
-             "Raises OSError.");
-
-static PyObject *py_dump(PyObject *module, PyObject *unused)
-{
-    (void)module, (void)unused;
-    int error;
-    Py_BEGIN_ALLOW_THREADS
-    error = ring_dump();
-    Py_END_ALLOW_THREADS
-    return none_or_error(error);
-}
-
-PyDoc_STRVAR(close_doc, "close()\n\nStop recording and drain. The ring file can be removed then. "
-             "Raises OSError.");
-
-static PyObject *py_close(PyObject *module, PyObject *unused)
-{
-    (void)module, (void)unused;
-    int error;
-    set_recording(0);
-    Py_BEGIN_ALLOW_THREADS
-    error = ring_close();
-    Py_END_ALLOW_THREADS
-    return none_or_error(error);
-}
-
-PyDoc_STRVAR(numbers_doc, "numbers() -> dict\n\nbytes (written), pending (bytes not yet written), "
-             "dropped (events), error (errno or 0), open.");
-
-static PyObject *py_numbers(PyObject *module, PyObject *unused)
-{
-    (void)module, (void)unused;
-    struct ring_numbers numbers;
-    ring_numbers(&numbers);
-    return Py_BuildValue("{sKsKsKsisN}", "bytes", (unsigned long long)numbers.bytes, "pending",
-                         (unsigned long long)numbers.pending, "dropped",
-                         (unsigned long long)numbers.dropped, "error", numbers.error, "open",
-                         PyBool_FromLong(numbers.open));
-}
-
-static PyObject *py_now(PyObject *module, PyObject *unused)
-{
-    (void)module, (void)unused;
-    return PyLong_FromUnsignedLongLong(trace_now());
-}
-
-static PyMethodDef methods[] = {
-    {"open", (PyCFunction)(void (*)(void))py_open, METH_VARARGS | METH_KEYWORDS, open_doc},
-    {"record", py_record, METH_O, record_doc},
-    {"set_file", py_set_file, METH_VARARGS, set_file_doc},
-    {"flush", py_flush, METH_NOARGS, flush_doc},
-    {"dump", py_dump, METH_NOARGS, dump_doc},
-    {"close", py_close, METH_NOARGS, close_doc},
-    {"numbers", py_numbers, METH_NOARGS, numbers_doc},
-    {"now", py_now, METH_NOARGS, "now() -> int\n\nThe clock of the records, in nanoseconds."},
-    {NULL, NULL, 0, NULL},
-};
-
-static struct PyModuleDef definition = {
-    PyModuleDef_HEAD_INIT,
-    .m_name = "pyemu.trace._ring",
-    .m_doc = "Hooks and the ring they record into (see trace/native/).",
-    .m_size = -1,
-    .m_methods = methods,
-};
-
-static const struct trace_api api = {TRACE_API_VERSION, emit, emit_fast, tick, trace_now};
-
-PyMODINIT_FUNC PyInit__ring(void)
-{
-    if (PyType_Ready(&HookType) < 0)
-        return NULL;
-    PyObject *module = PyModule_Create(&definition);
-    if (module == NULL)
-        return NULL;
-    PyObject *capsule = PyCapsule_New((void *)&api, TRACE_CAPSULE, NULL);
-    if (PyModule_AddObjectRef(module, "Hook", (PyObject *)&HookType) < 0
-        || PyModule_AddObjectRef(module, "_C_API", capsule) < 0) {
-        Py_XDECREF(capsule);
-        Py_DECREF(module);
-        return NULL;
-    }
-    Py_DECREF(capsule);
-    pthread_atfork(NULL, NULL, after_fork_child);
-    return module;
-}
+const struct trace_api hook_api = {TRACE_API_VERSION, emit, emit_fast, tick, trace_now};
