@@ -91,4 +91,6 @@ class Config:
     rtc_base: str | datetime = "utc"  # "utc", "localtime" or the date to start from
     start_paused: bool = False
     trace: list[str] = field(default_factory=list)  # arguments of -trace, in order
+    log: list[str] = field(default_factory=list)  # arguments of -d, in order
+    log_file: str | None = None
     pid_file: str | None = None

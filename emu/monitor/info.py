@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from pyemu import __version__
 from pyemu.monitor import registers
 from pyemu.monitor.command import Command, CommandError, find, names
-from pyemu.trace import control
+from pyemu.trace import commands as trace_commands
 
 if TYPE_CHECKING:
     from pyemu.monitor.monitor import Monitor
@@ -77,7 +77,7 @@ def status(monitor: Monitor, arguments: list[str]) -> str:
 
 
 def trace_events(monitor: Monitor, arguments: list[str]) -> str:
-    return control.info_trace_events(*arguments)
+    return trace_commands.info_trace_events(*arguments)
 
 
 def version(monitor: Monitor, arguments: list[str]) -> str:
@@ -96,7 +96,8 @@ SUBCOMMANDS = (
     Command("trace-events", "[name]",
             "show available trace-events & their state (name: event name pattern)",
             trace_events, optional=1,
-            complete=lambda monitor, words: control.complete(["info", "trace-events", *words])),
+            complete=lambda monitor, words: trace_commands.complete(
+                ["info", "trace-events", *words])),
     Command("version", "", "show the version of pyemu", version),
 )
 COMMANDS = (

@@ -7,6 +7,7 @@ from pyemu.config import UserError
 from pyemu.options import chardevs, drives, machine
 from pyemu.options.request import Answer, Request
 
+HELP_WORDS = ("help", "?", "trace:help")
 USAGE = "usage: pyemu [options] [disk_image]"
 
 
@@ -53,7 +54,14 @@ def nodefaults(request: Request, value: str) -> None:
 
 
 def trace(request: Request, text: str) -> None:
+    if text in HELP_WORDS:
+        from pyemu.trace import control  # late: it reads all events
+        raise Answer(control.help_text())
     request.config.trace.append(text)
+
+
+def log(request: Request, text: str) -> None:
+    request.config.log.append(text)
 
 
 GROUPS: dict[str, tuple[Option, ...]] = {
@@ -113,6 +121,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
     "Tracing and housekeeping": (
         Option(("trace",), "[enable=]PATTERN|events=FILE|file=FILE",
                "record the events that match; `help` lists them", trace),
+        Option(("d",), "trace:PATTERN,ITEM,...", "log these as text; `help` lists the items", log),
+        Option(("D",), "FILE", "log into this file, instead of to stderr", setting("log_file")),
         Option(("pidfile",), "FILE", "write the process id here", setting("pid_file")),
     ),
 }
@@ -129,11 +139,11 @@ NOT_SUPPORTED = """
     numa add-fd set global mem-path mem-prealloc k audio-help audio audiodev device uuid fda
     cdrom blockdev mtdblock sd fsdev virtfs iscsi usb usbdevice spice portrait rotate
     full-screen vnc win2k-hack no-fd-bootchk no-acpi no-hpet acpitable smbios netdev tpmdev
-    bios pflash dtb compat fw_cfg parallel qmp qmp-pretty mon singlestep overcommit gdb s d
+    bios pflash dtb compat fw_cfg parallel qmp qmp-pretty mon singlestep overcommit gdb s
     dfilter seed enable-kvm xen-domid xen-attach xen-domid-restrict action loadvm daemonize
     option-rom icount watchdog-action echr incoming only-migratable chroot runas sandbox
     readconfig no-user-config plugin async-teardown msg dump-vmstate enable-sync-profile
-    object old-param semihosting prom-env D
+    object old-param semihosting prom-env
 """
 
 
