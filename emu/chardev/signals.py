@@ -28,9 +28,9 @@ class Signals:
         self._on_resume = on_resume
         self._ending = False
         self._saved: dict[int, Any] = {}
-        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def install(self) -> None:
+        self._reader, self._writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self._wakeup = signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for number in (*ENDING, *STOPPING):
             handler = signal.getsignal(number)

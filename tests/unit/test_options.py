@@ -6,6 +6,8 @@ import types
 from datetime import datetime
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pyemu import cli
 from pyemu.config import MIB, UserError
 from pyemu.options import parse
@@ -293,6 +295,23 @@ def test_version_and_help_import_nothing_heavy():
             "& set(sys.modules)))")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+WORDS = [f"-{name}" for name in OPTIONS] + [
+    "file=a", "a", "", ",", "=", "on", "help", "-1", "0x", "1M", "mon:stdio", "chardev:", "tcp:",
+    "unix:x,server", "stdio,id=a", "socket,id=b,port=", "null,id=c,mux=maybe", "base=", "order=",
+    "file=a,index=0x", "file=a,unit=1", "size=", "file=a,if=", "cpus=", "accel=", "\0", "\udcff",
+]
+
+
+@given(st.lists(st.sampled_from(WORDS) | st.text("abcd=,:-019MGx", max_size=12), max_size=6))
+def test_whatever_is_typed_gives_a_config_or_one_line(words):
+    try:
+        parse(words)
+    except UserError as error:
+        assert "\n" not in str(error)
+    except Answer:
+        pass
 
 
 @pytest.fixture
