@@ -1,6 +1,8 @@
 """Every hook in the tree is declared and called as declared; every declared event is used."""
 import ast
+import glob
 import os
+import re
 import subprocess
 import sys
 
@@ -50,6 +52,31 @@ def problems_of(path, tree):
                    f"{event.file}:{event.line} declares {len(event.args)}")
 
 
+def native_calls():
+    """(path and line, event, number of arguments) of each `TRACE(event, ...)` in C."""
+    folders = {os.path.join(os.path.dirname(path), "native") for path, _ in hooks.files()}
+    for path in sorted(path for folder in folders for path in glob.glob(f"{folder}/*.c")):
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        for call in re.finditer(r"\bTRACE\((\w+)", text):
+            depth, commas = 1, 0
+            for letter in text[call.end():]:
+                depth += {"(": 1, ")": -1}.get(letter, 0)
+                commas += letter == "," and depth == 1
+                if not depth:
+                    break
+            yield f"{path}:{text.count(chr(10), 0, call.start()) + 1}", call[1], commas
+
+
+def test_native_calls_are_declared_with_their_arguments():
+    calls = list(native_calls())
+    assert calls
+    for place, name, arguments in calls:
+        assert name in hooks.events, f"{place}: event '{name}' is not declared"
+        event = hooks.events[name]
+        assert arguments == len(event.args), f"{place}: {arguments}, {event.file}:{event.line}"
+
+
 def test_every_hook_is_declared_and_called_with_its_arguments():
     assert [problem for path, tree in python_trees() for problem in problems_of(path, tree)] == []
 
@@ -61,6 +88,7 @@ def test_every_event_is_used():
         # Hooks that native code calls are handed to it by name.
         used.update(node.value.removeprefix("trace_") for node in ast.walk(tree)
                     if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    used.update(event for _, event, _ in native_calls())
     assert [f"{event.file}:{event.line}: '{event.name}' is never called"
             for event in hooks.events.values() if event.name not in used] == []
 

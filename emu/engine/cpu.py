@@ -1,0 +1,40 @@
+"""The processor as the rest of the program sees it.
+
+Unicorn's own API opens the instance; from there on the native `Vcpu` owns it (see native/).
+"""
+import os
+from typing import Any
+
+import unicorn
+from pyemu.cpu_models import MODELS
+from pyemu.engine._native import HALTED, STOPPED, TRIPLE_FAULT, EngineError, Vcpu
+from pyemu.trace.hooks import trace_exec_tb, trace_tcg_gen_code, trace_translate_block
+from unicorn import UC_ARCH_X86, UC_MODE_64, Uc
+
+__all__ = ["HALTED", "STOPPED", "TRIPLE_FAULT", "Cpu", "EngineError"]
+
+CODE_BUFFER = 64 << 20  # bytes of translated code; by default self-modifying code grows to 388 MiB
+
+
+def _library_path() -> str:
+    return os.path.join(os.path.dirname(unicorn.__file__), "lib", "libunicorn.so.2")
+
+
+class Cpu(Vcpu):
+    """One x86-64 processor in its power-on state.
+
+    model: a key of `MODELS`. Raises EngineError if the installed unicorn is not the build that the
+    native half knows.
+    """
+
+    def __new__(cls, model: str = "qemu64"):
+        return Vcpu.__new__(cls)
+
+    def __init__(self, model: str = "qemu64"):
+        uc: Any = Uc(UC_ARCH_X86, UC_MODE_64)  # the only mode that gives all registers
+        uc.ctl_set_cpu_model(MODELS[model][0])
+        uc.ctl_set_tcg_buffer_size(CODE_BUFFER)
+        uc.ctl_exits_enabled(True)  # and no exits: run() ends by stop(), HLT or a triple fault
+        super().__init__(_library_path(), uc._uch.value, uc)
+        for hook in (trace_tcg_gen_code, trace_translate_block, trace_exec_tb):
+            hook.on_toggle = lambda on: self.ring()  # the translator has to be told

@@ -1,0 +1,162 @@
+/* Exceptions and interrupts: what the machine cut out of QEMU used to do for its CPU loop.
+ *
+ * Everything here runs in C alone where the guest may fault, since a fault leaves by siglongjmp,
+ * which must never cross a Python frame.
+ */
+#include "tracing.h"
+
+#define FLAG_IF 0x200
+#define VECTOR_DEBUG 1
+#define VECTOR_NMI 2
+#define VECTOR_INVALID_OPCODE 6
+#define OPCODE_ICEBP 0xf1
+#define DR6_HITS 0xfull
+
+#define TSS_BUSY_386 0xb
+#define TSS_BUSY_286 0x3
+
+uint64_t vcpu_flags(Vcpu *vcpu)
+{
+    Env *env = vcpu->env;
+    return env->eflags | vcpu->library.compute_flags(env->cc_dst, env->cc_src, env->cc_src2, env->cc_op) |
+           (env->df & 0x400) | 2;
+}
+
+/* Unicorn aborts the process where the current TSS is none. Give it one too small to use, so that
+ * the guest gets #TS as on the chip. */
+static void guard_task_register(Env *env)
+{
+    Segment *tr = &env->tr;
+    if (!(tr->flags & 0x8000)) {
+        tr->flags = 0x8900;
+        tr->limit = 0;
+    } else if ((tr->flags >> 8 & 7) == TSS_BUSY_286) {
+        tr->flags &= ~0x200u; /* the busy bit: it wants a TSS of type 1 or 9 */
+    }
+}
+
+/* Called first for each exception: RIP is still that of its instruction, prefixes and all. Unicorn
+ * itself stops the guest here at #UD; returning false lets it come to on_interrupt() like the rest. */
+static bool stop_interrupt(void *uc, int number)
+{
+    Vcpu *vcpu = vcpu_of(((Unicorn *)uc)->cpu);
+    (void)number;
+    vcpu->fault_eip = vcpu->env->eip;
+    return false;
+}
+
+static void on_interrupt(void *uc, uint32_t vector, void *user)
+{
+    Vcpu *vcpu = user;
+    Env *env = vcpu->env;
+    (void)uc;
+
+    if (vcpu->in_software_interrupt)
+        env->eip = vcpu->software_eip; /* its gate faulted: the fault returns to the INT */
+    vcpu->in_software_interrupt = env->exception_is_int;
+    vcpu->software_eip = vcpu->fault_eip;
+
+    if (vector == VECTOR_INVALID_OPCODE && !env->exception_is_int &&
+        (vcpu->library.fetch_byte(env, env->segs[CS].base + env->eip) & 0xff) == OPCODE_ICEBP) {
+        vcpu->cpu->exception_index = VECTOR_DEBUG;
+        env->old_exception = -1;
+        env->eip += 1;
+    }
+    TRACE(cpu_exception, vcpu->cpu->exception_index, env->exception_is_int, env->error_code,
+          env->segs[CS].selector, env->eip, env->cr[2]);
+    guard_task_register(env);
+    vcpu->library.do_interrupt(vcpu->cpu);
+    vcpu->in_software_interrupt = false;
+}
+
+/* An execution breakpoint of DR0-3: stock compares offsets with linear addresses, and loops for ever
+ * where CS has a base. */
+static void on_breakpoint(Cpu *cpu)
+{
+    Vcpu *vcpu = vcpu_of(cpu);
+    Env *env = vcpu->env;
+    uint64_t address = env->segs[CS].base + env->eip;
+    uint64_t hits = 0;
+
+    if (!(env->hflags & HF_CS64))
+        address = (uint32_t)address;
+    for (int i = 0; i < 4; i++) {
+        bool enabled = env->dr[7] >> 2 * i & 3;
+        bool execution = !(env->dr[7] >> (16 + 4 * i) & 3);
+        if (enabled && execution && env->dr[i] == address)
+            hits |= 1ull << i;
+    }
+    env->dr[6] = (env->dr[6] & ~DR6_HITS) | hits;
+    if (hits)
+        vcpu->library.raise_exception(env, VECTOR_DEBUG);
+    vcpu->library.loop_exit(cpu);
+}
+
+static int acknowledge(Vcpu *vcpu)
+{
+    int vector = -1;
+    vcpu_enter_python(vcpu);
+    PyObject *result = PyObject_CallNoArgs(vcpu->on_acknowledge);
+    if (result) {
+        vector = (int)PyLong_AsLong(result);
+        Py_DECREF(result);
+    }
+    if (PyErr_Occurred()) {
+        vector = -1;
+        vcpu_fail(vcpu);
+    }
+    vcpu_leave_python(vcpu);
+    return vector;
+}
+
+static void service(Vcpu *vcpu)
+{
+    vcpu_enter_python(vcpu);
+    PyObject *result = PyObject_CallNoArgs(vcpu->on_service);
+    if (!result)
+        vcpu_fail(vcpu);
+    Py_XDECREF(result);
+    vcpu_leave_python(vcpu);
+}
+
+/* The main loop calls this at a block boundary while interrupt_request is not 0. Returns whether an
+ * interrupt was taken. */
+static bool exec_interrupt(Cpu *cpu, int request)
+{
+    Vcpu *vcpu = vcpu_of(cpu);
+    Env *env = vcpu->env;
+    int vector = -1;
+    (void)request;
+
+    atomic_store(&cpu->interrupt_request, 0);
+    if (atomic_exchange(&vcpu->doorbell, false))
+        service(vcpu);
+    vcpu->restart = tracing_changed(vcpu);
+    if (vcpu->stopping || vcpu->restart) {
+        vcpu->library.emu_stop(vcpu->uc);
+        return false;
+    }
+    if (vcpu->nmi && !(env->hflags2 & HF2_NMI)) {
+        vcpu->nmi = false;
+        env->hflags2 |= HF2_NMI;
+        vector = VECTOR_NMI;
+    } else if (vcpu->intr && env->eflags & FLAG_IF && !(env->hflags & HF_INHIBIT_IRQ)) {
+        vector = acknowledge(vcpu);
+    }
+    if (vcpu->intr || vcpu->nmi || atomic_load(&vcpu->doorbell))
+        atomic_store(&cpu->interrupt_request, CPU_INTERRUPT_HARD);
+    if (vector < 0)
+        return false;
+    TRACE(cpu_interrupt, vector, env->segs[CS].selector, env->eip);
+    guard_task_register(env);
+    vcpu->library.do_hardirq(env, vector, 1);
+    return true;
+}
+
+int deliver_install(Vcpu *vcpu)
+{
+    vcpu->uc->stop_interrupt = stop_interrupt;
+    vcpu->cpu->class->cpu_exec_interrupt = exec_interrupt;
+    vcpu->cpu->class->debug_excp_handler = on_breakpoint;
+    return HOOK(vcpu, UC_HOOK_INTR, on_interrupt);
+}

@@ -1,0 +1,84 @@
+/* The functions of libunicorn that the engine calls, found by name in the library at hand. */
+#ifndef PYEMU_LIBRARY_H
+#define PYEMU_LIBRARY_H
+
+#include "layout.h"
+
+/* FUNCTION(type returned, member of Library, symbol, parameters) */
+#define LIBRARY_FUNCTIONS(FUNCTION) \
+    FUNCTION(unsigned, version, "uc_version", (unsigned *major, unsigned *minor)) \
+    FUNCTION(const char *, strerror, "uc_strerror", (int error)) \
+    FUNCTION(int, emu_start, "uc_emu_start", \
+             (void *uc, uint64_t begin, uint64_t until, uint64_t timeout, size_t count)) \
+    FUNCTION(int, emu_stop, "uc_emu_stop", (void *uc)) \
+    FUNCTION(int, hook_add, "uc_hook_add", \
+             (void *uc, size_t *handle, int type, void *callback, void *user, uint64_t begin, \
+              uint64_t end, ...)) \
+    FUNCTION(int, hook_del, "uc_hook_del", (void *uc, size_t handle)) \
+    FUNCTION(int, reg_read, "uc_reg_read", (void *uc, int id, void *value)) \
+    FUNCTION(int, reg_write, "uc_reg_write", (void *uc, int id, const void *value)) \
+    FUNCTION(int, mem_regions, "uc_mem_regions", (void *uc, void **regions, uint32_t *count)) \
+    FUNCTION(int, free, "uc_free", (void *memory)) \
+    FUNCTION(int, mem_map_ptr, "uc_mem_map_ptr", \
+             (void *uc, uint64_t address, uint64_t size, uint32_t rights, void *host)) \
+    FUNCTION(int, mmio_map, "uc_mmio_map", \
+             (void *uc, uint64_t address, uint64_t size, \
+              uint64_t (*read)(void *, uint64_t, unsigned, void *), void *read_user, \
+              void (*write)(void *, uint64_t, unsigned, uint64_t, void *), void *write_user)) \
+    FUNCTION(int, mem_unmap, "uc_mem_unmap", (void *uc, uint64_t address, uint64_t size)) \
+    FUNCTION(int, mem_protect, "uc_mem_protect", \
+             (void *uc, uint64_t address, uint64_t size, uint32_t rights)) \
+    FUNCTION(void, do_interrupt, "x86_cpu_do_interrupt_x86_64", (Cpu *)) \
+    FUNCTION(void, do_hardirq, "do_interrupt_x86_hardirq_x86_64", \
+             (Env *, int vector, int is_hardware)) \
+    FUNCTION(uint32_t, compute_flags, "helper_cc_compute_all_x86_64", \
+             (uint64_t dst, uint64_t src1, uint64_t src2, int op)) \
+    FUNCTION(void, raise_exception, "raise_exception_x86_64", (Env *, int vector)) \
+    FUNCTION(void, raise_exception_error, "raise_exception_err_x86_64", \
+             (Env *, int vector, int error_code)) \
+    FUNCTION(void, loop_exit, "cpu_loop_exit_noexc_x86_64", (Cpu *)) \
+    FUNCTION(uint32_t, fetch_byte, "cpu_ldub_code_x86_64", (Env *, uint64_t address)) \
+    FUNCTION(void, cpuid, "cpu_x86_cpuid_x86_64", \
+             (Env *, uint32_t leaf, uint32_t subleaf, uint32_t *eax, uint32_t *ebx, \
+              uint32_t *ecx, uint32_t *edx)) \
+    FUNCTION(void, update_cr0, "cpu_x86_update_cr0_x86_64", (Env *, uint32_t value)) \
+    FUNCTION(void, update_cr3, "cpu_x86_update_cr3_x86_64", (Env *, uint64_t value)) \
+    FUNCTION(void, update_cr4, "cpu_x86_update_cr4_x86_64", (Env *, uint32_t value)) \
+    FUNCTION(void, set_dr, "helper_set_dr_x86_64", (Env *, int number, uint64_t value)) \
+    FUNCTION(void, fninit, "helper_fninit_x86_64", (Env *)) \
+    FUNCTION(void, ldmxcsr, "helper_ldmxcsr_x86_64", (Env *, uint32_t value)) \
+    FUNCTION(void, set_a20, "x86_cpu_set_a20_x86_64", (Cpu *, int on)) \
+    FUNCTION(void, tlb_flush, "tlb_flush_x86_64", (Cpu *)) \
+    FUNCTION(void, tb_flush, "tb_flush_x86_64", (Cpu *)) \
+    FUNCTION(void, invalidate_code, "tb_invalidate_phys_range_x86_64", \
+             (void *uc, uint64_t start, uint64_t end)) \
+    FUNCTION(uint64_t, ram_address, "qemu_ram_addr_from_host_x86_64", (void *uc, void *host)) \
+    FUNCTION(uint64_t, physical_page, "x86_cpu_get_phys_page_attrs_debug_x86_64", \
+             (Cpu *, uint64_t address, uint32_t *attributes)) \
+    FUNCTION(bool, tlb_fill, "x86_cpu_tlb_fill_x86_64", \
+             (Cpu *, uint64_t, int, int, int, bool, uintptr_t)) \
+    FUNCTION(bool, exec_interrupt, "x86_cpu_exec_interrupt_x86_64", (Cpu *, int request)) \
+    FUNCTION(void, breakpoint_handler, "breakpoint_handler_x86_64", (Cpu *)) \
+    FUNCTION(void *, find_mapping, "find_memory_mapping_x86_64", (void *uc, uint64_t address))
+
+typedef struct {
+#define FUNCTION(type, member, symbol, parameters) type(*member) parameters;
+    LIBRARY_FUNCTIONS(FUNCTION)
+#undef FUNCTION
+} Library;
+
+/* From unicorn.h and x86.h */
+enum {
+    UC_HOOK_INTR = 1 << 0,
+    UC_HOOK_INSN = 1 << 1,
+    UC_HOOK_BLOCK = 1 << 3,
+    UC_HOOK_MEM_FETCH_UNMAPPED = 1 << 6,
+    UC_HOOK_MEM_WRITE_PROT = 1 << 8,
+    UC_HOOK_MEM_FETCH_PROT = 1 << 9,
+    UC_HOOK_EDGE_GENERATED = 1 << 15,
+    UC_PROT_READ = 1,
+    UC_PROT_EXEC = 4,
+    UC_PROT_ALL = 7,
+};
+
+#endif

@@ -1,0 +1,357 @@
+/* Guest-physical memory: mapping it while the guest runs, and reading and writing it as DMA does. */
+#include "tracing.h"
+
+/* What Unicorn's map functions leave behind, since they take physical addresses for virtual ones:
+ * the next page fault would arrive as a double fault. */
+typedef struct {
+    int32_t exception_index, old_exception, error_code;
+    uint64_t cr2;
+} FaultState;
+
+static FaultState save_fault_state(const Vcpu *vcpu)
+{
+    return (FaultState){vcpu->cpu->exception_index, vcpu->env->old_exception,
+                        vcpu->env->error_code, vcpu->env->cr[2]};
+}
+
+static void restore_fault_state(Vcpu *vcpu, FaultState state)
+{
+    vcpu->cpu->exception_index = state.exception_index;
+    vcpu->env->old_exception = state.old_exception;
+    vcpu->env->error_code = state.error_code;
+    vcpu->env->cr[2] = state.cr2;
+}
+
+/* Index of the first region that ends after the address. */
+static size_t find(const Vcpu *vcpu, uint64_t address)
+{
+    size_t low = 0, high = vcpu->region_count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (address >= vcpu->regions[middle]->end)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static Region *find_region(const Vcpu *vcpu, uint64_t address)
+{
+    size_t index = find(vcpu, address);
+    if (index == vcpu->region_count || address < vcpu->regions[index]->start)
+        return NULL;
+    return vcpu->regions[index];
+}
+
+static void refresh_mappings(Vcpu *vcpu)
+{
+    vcpu->last_region = NULL;
+    for (size_t i = 0; i < vcpu->region_count; i++)
+        vcpu->regions[i]->mapping = vcpu->library.find_mapping(vcpu->uc, vcpu->regions[i]->start);
+}
+
+static void free_region(Region *region)
+{
+    if (region->buffer.obj)
+        PyBuffer_Release(&region->buffer);
+    Py_XDECREF(region->read);
+    Py_XDECREF(region->write);
+    PyMem_Free(region);
+}
+
+static Region *insert(Vcpu *vcpu, uint64_t start, uint64_t size)
+{
+    size_t index = find(vcpu, start);
+    if (size == 0 || (start | size) & ~PAGE_MASK) {
+        PyErr_Format(PyExc_ValueError, "%#llx bytes at %#llx are not whole pages", size, start);
+        return NULL;
+    }
+    if (index < vcpu->region_count && vcpu->regions[index]->start < start + size) {
+        PyErr_Format(PyExc_ValueError, "memory at %#llx is already mapped", start);
+        return NULL;
+    }
+    Region **regions = PyMem_Realloc(vcpu->regions, (vcpu->region_count + 1) * sizeof *regions);
+    Region *region = regions ? PyMem_Calloc(1, sizeof *region) : NULL;
+    if (regions)
+        vcpu->regions = regions;
+    if (!region) {
+        PyErr_NoMemory();
+        return NULL;
+    }
+    memmove(regions + index + 1, regions + index, (vcpu->region_count - index) * sizeof *regions);
+    regions[index] = region;
+    vcpu->region_count++;
+    region->start = start;
+    region->end = start + size;
+    region->vcpu = vcpu;
+    return region;
+}
+
+static void discard(Vcpu *vcpu, Region *region)
+{
+    size_t index = find(vcpu, region->start);
+    vcpu->region_count--;
+    memmove(vcpu->regions + index, vcpu->regions + index + 1,
+            (vcpu->region_count - index) * sizeof *vcpu->regions);
+    free_region(region);
+}
+
+static PyObject *mapped(Vcpu *vcpu, Region *region, int error)
+{
+    refresh_mappings(vcpu);
+    if (vcpu_check(error, vcpu, "mapping memory") < 0) {
+        discard(vcpu, region);
+        refresh_mappings(vcpu);
+        return NULL;
+    }
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(map_ram_doc,
+"map_ram(address, buffer, writable)\n--\n\n"
+"Map a page-aligned writable buffer, as RAM or, if not writable, as ROM.");
+
+static PyObject *map_ram(Vcpu *vcpu, PyObject *args)
+{
+    unsigned long long address;
+    PyObject *buffer;
+    int writable;
+    if (!PyArg_ParseTuple(args, "KOp", &address, &buffer, &writable))
+        return NULL;
+    Py_buffer view;
+    if (PyObject_GetBuffer(buffer, &view, PyBUF_WRITABLE) < 0)
+        return NULL;
+    Region *region = insert(vcpu, address, view.len);
+    if (!region) {
+        PyBuffer_Release(&view);
+        return NULL;
+    }
+    region->buffer = view;
+    region->host = view.buf;
+    region->writable = writable;
+
+    FaultState state = save_fault_state(vcpu);
+    int error = vcpu->library.mem_map_ptr(vcpu->uc, address, view.len, UC_PROT_ALL, view.buf);
+    refresh_mappings(vcpu);
+    if (!error && !writable) /* mapping without the right would let stores through to the host */
+        error = vcpu->library.mem_protect(vcpu->uc, address, view.len, UC_PROT_READ | UC_PROT_EXEC);
+    restore_fault_state(vcpu, state);
+    if (!error)
+        region->ram_address = vcpu->library.ram_address(vcpu->uc, view.buf);
+    return mapped(vcpu, region, error);
+}
+
+static PyObject *call_read(PyObject *read, uint64_t offset, unsigned size)
+{
+    PyObject *arguments[3] = {NULL, PyLong_FromUnsignedLongLong(offset), PyLong_FromLong(size)};
+    PyObject *result = PyObject_Vectorcall(read, arguments + 1, 2, NULL);
+    Py_XDECREF(arguments[1]);
+    Py_XDECREF(arguments[2]);
+    return result;
+}
+
+static uint64_t device_read(void *uc, uint64_t offset, unsigned size, void *user)
+{
+    Region *region = user;
+    uint64_t value = ~0ull;
+    (void)uc;
+    if (region->read) {
+        Vcpu *vcpu = region->vcpu;
+        vcpu_enter_python(vcpu);
+        PyObject *result = call_read(region->read, offset, size);
+        if (result) {
+            value = PyLong_AsUnsignedLongLongMask(result);
+            Py_DECREF(result);
+        }
+        if (PyErr_Occurred())
+            vcpu_fail(vcpu);
+        vcpu_leave_python(vcpu);
+    }
+    if (size < 8)
+        value &= (1ull << 8 * size) - 1;
+    TRACE(mmio_read, region->start + offset, size, value);
+    return value;
+}
+
+static void device_write(void *uc, uint64_t offset, unsigned size, uint64_t value, void *user)
+{
+    Region *region = user;
+    (void)uc;
+    TRACE(mmio_write, region->start + offset, size, value);
+    if (!region->write)
+        return;
+    Vcpu *vcpu = region->vcpu;
+    vcpu_enter_python(vcpu);
+    PyObject *arguments[4] = {NULL, PyLong_FromUnsignedLongLong(offset), PyLong_FromLong(size),
+                              PyLong_FromUnsignedLongLong(value)};
+    PyObject *result = PyObject_Vectorcall(region->write, arguments + 1, 3, NULL);
+    for (int i = 1; i < 4; i++)
+        Py_XDECREF(arguments[i]);
+    if (!result)
+        vcpu_fail(vcpu);
+    Py_XDECREF(result);
+    vcpu_leave_python(vcpu);
+}
+
+PyDoc_STRVAR(map_device_doc,
+"map_device(address, size, device)\n--\n\n"
+"Let device.read(offset, size) and device.write(offset, size, value) answer; None: nobody, which\n"
+"reads as ones.");
+
+static PyObject *map_device(Vcpu *vcpu, PyObject *args)
+{
+    unsigned long long address, size;
+    PyObject *device;
+    if (!PyArg_ParseTuple(args, "KKO", &address, &size, &device))
+        return NULL;
+    Region *region = insert(vcpu, address, size);
+    if (!region)
+        return NULL;
+    if (device != Py_None) {
+        region->read = PyObject_GetAttrString(device, "read");
+        region->write = PyObject_GetAttrString(device, "write");
+        if (!region->read || !region->write) {
+            discard(vcpu, region);
+            return NULL;
+        }
+    }
+    FaultState state = save_fault_state(vcpu);
+    int error = vcpu->library.mmio_map(vcpu->uc, address, size, device_read, region, device_write,
+                                       region);
+    restore_fault_state(vcpu, state);
+    return mapped(vcpu, region, error);
+}
+
+PyDoc_STRVAR(unmap_doc, "unmap(address)\n--\n\nUndo the mapping that begins at the address.");
+
+static PyObject *unmap(Vcpu *vcpu, PyObject *args)
+{
+    unsigned long long address;
+    if (!PyArg_ParseTuple(args, "K", &address))
+        return NULL;
+    Region *region = find_region(vcpu, address);
+    if (!region || region->start != address) {
+        PyErr_Format(PyExc_ValueError, "no mapping begins at %#llx", address);
+        return NULL;
+    }
+    uint64_t size = region->end - region->start;
+    FaultState state = save_fault_state(vcpu);
+    if (region->host)
+        vcpu->library.invalidate_code(vcpu->uc, region->ram_address, region->ram_address + size);
+    vcpu->last_region = NULL;
+    int error = vcpu->library.mem_unmap(vcpu->uc, address, size);
+    restore_fault_state(vcpu, state);
+    if (vcpu_check(error, vcpu, "unmapping memory") < 0)
+        return NULL;
+    discard(vcpu, region);
+    refresh_mappings(vcpu);
+    Py_RETURN_NONE;
+}
+
+/* Copy between the buffer and memory. What is not RAM reads as ones and ignores writes. */
+static void copy(Vcpu *vcpu, uint64_t address, uint8_t *data, uint64_t length, bool writing)
+{
+    while (length) {
+        size_t index = find(vcpu, address);
+        Region *region = index < vcpu->region_count ? vcpu->regions[index] : NULL;
+        bool inside = region && address >= region->start;
+        uint64_t end = !region ? address + length : inside ? region->end : region->start;
+        uint64_t part = end - address < length ? end - address : length;
+        uint64_t offset = inside ? address - region->start : 0;
+
+        if (writing && inside && region->host && region->writable) {
+            memcpy(region->host + offset, data, part);
+            vcpu->library.invalidate_code(vcpu->uc, region->ram_address + offset,
+                                          region->ram_address + offset + part);
+        } else if (!writing) {
+            if (inside && region->host)
+                memcpy(data, region->host + offset, part);
+            else
+                memset(data, 0xff, part);
+        }
+        address += part;
+        data += part;
+        length -= part;
+    }
+}
+
+PyDoc_STRVAR(physical_read_doc,
+"physical_read(address, length) -> bytes\n--\n\nRead guest-physical memory as DMA does.");
+
+static PyObject *physical_read(Vcpu *vcpu, PyObject *args)
+{
+    unsigned long long address;
+    Py_ssize_t length;
+    if (!PyArg_ParseTuple(args, "Kn", &address, &length))
+        return NULL;
+    TRACE(dma_read, address, length);
+    PyObject *bytes = PyBytes_FromStringAndSize(NULL, length);
+    if (bytes)
+        copy(vcpu, address, (uint8_t *)PyBytes_AS_STRING(bytes), length, false);
+    return bytes;
+}
+
+PyDoc_STRVAR(physical_write_doc,
+"physical_write(address, data)\n--\n\n"
+"Write guest-physical memory as DMA does: code translated from it is forgotten.");
+
+static PyObject *physical_write(Vcpu *vcpu, PyObject *args)
+{
+    unsigned long long address;
+    Py_buffer data;
+    if (!PyArg_ParseTuple(args, "Ky*", &address, &data))
+        return NULL;
+    TRACE(dma_write, address, data.len);
+    copy(vcpu, address, data.buf, data.len, true);
+    PyBuffer_Release(&data);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(translate_doc,
+"translate(address) -> int\n--\n\n"
+"Guest-physical address of a virtual one, by the current page tables; -1 where there is none.");
+
+static PyObject *translate(Vcpu *vcpu, PyObject *args)
+{
+    unsigned long long address;
+    uint32_t attributes;
+    if (!PyArg_ParseTuple(args, "K", &address))
+        return NULL;
+    uint64_t page = vcpu->library.physical_page(vcpu->cpu, address & PAGE_MASK, &attributes);
+    if (page == ~0ull)
+        return PyLong_FromLong(-1);
+    return PyLong_FromUnsignedLongLong(page | (address & ~PAGE_MASK));
+}
+
+/* A store to ROM is dropped; an instruction fetch from a device reads FF FF, which is #UD. */
+static bool ignore(void *uc, int type, uint64_t address, int size, int64_t value, void *user)
+{
+    (void)uc, (void)type, (void)address, (void)size, (void)value, (void)user;
+    return true;
+}
+
+int memory_install(Vcpu *vcpu)
+{
+    if (HOOK(vcpu, UC_HOOK_MEM_WRITE_PROT, ignore) < 0 ||
+        HOOK(vcpu, UC_HOOK_MEM_FETCH_PROT, ignore) < 0)
+        return -1;
+    return 0;
+}
+
+void memory_close(Vcpu *vcpu)
+{
+    for (size_t i = 0; i < vcpu->region_count; i++)
+        free_region(vcpu->regions[i]);
+    PyMem_Free(vcpu->regions);
+}
+
+PyMethodDef memory_methods[] = {
+    {"map_ram", (PyCFunction)map_ram, METH_VARARGS, map_ram_doc},
+    {"map_device", (PyCFunction)map_device, METH_VARARGS, map_device_doc},
+    {"unmap", (PyCFunction)unmap, METH_VARARGS, unmap_doc},
+    {"physical_read", (PyCFunction)physical_read, METH_VARARGS, physical_read_doc},
+    {"physical_write", (PyCFunction)physical_write, METH_VARARGS, physical_write_doc},
+    {"translate", (PyCFunction)translate, METH_VARARGS, translate_doc},
+    {0},
+};

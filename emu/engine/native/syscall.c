@@ -1,0 +1,131 @@
+/* SYSCALL and SYSENTER, which Unicorn only reports; and CPUID, to hide what it models in part.
+ *
+ * Sources: AMD64 APM volume 3, SYSCALL; Intel SDM volume 2, SYSENTER, CPUID.
+ */
+#include "tracing.h"
+
+enum { UC_X86_INS_CPUID = 113, UC_X86_INS_SYSCALL = 699, UC_X86_INS_SYSENTER = 700 };
+
+#define VECTOR_INVALID_OPCODE 6
+#define VECTOR_PROTECTION 13
+#define EFER_SCE 1
+#define CR0_PE 1
+#define FLAG_RF 0x10000ull
+#define FLAG_VM 0x20000ull
+#define FLAG_IF 0x200ull
+#define FLAG_DF 0x400ull
+#define FLAGS_ARITHMETIC 0x8d5ull
+#define CC_OP_EFLAGS 1 /* cc_src holds the arithmetic flags */
+
+#define FLAT_CODE64 0xa09b00u /* descriptor flags, DPL 0, accessed */
+#define FLAT_CODE32 0xc09b00u
+#define FLAT_DATA 0xc09300u
+
+static void load_flat(Segment *segment, uint32_t selector, uint32_t flags)
+{
+    *segment = (Segment){selector & 0xfffc, 0, 0, 0xffffffff, flags};
+}
+
+/* Enter ring 0 with the flat segments that both instructions load. */
+static void enter_kernel(Env *env, uint32_t selector, bool code64)
+{
+    load_flat(&env->segs[CS], selector, code64 ? FLAT_CODE64 : FLAT_CODE32);
+    load_flat(&env->segs[SS], selector + 8, FLAT_DATA);
+    env->hflags &= ~(HF_CPL | HF_CS64 | HF_ADDSEG);
+    env->hflags |= HF_CS32 | HF_SS32 | (code64 ? HF_CS64 : 0);
+    if (!code64 && (env->segs[DS].base | env->segs[ES].base))
+        env->hflags |= HF_ADDSEG;
+}
+
+/* Length of the instruction at RIP, whose opcode is 0F xx after prefixes. */
+static unsigned instruction_length(Vcpu *vcpu)
+{
+    Env *env = vcpu->env;
+    unsigned prefixes = 0;
+    while (prefixes < 13 &&
+           (vcpu->library.fetch_byte(env, env->segs[CS].base + env->eip + prefixes) & 0xff) != 0x0f)
+        prefixes++;
+    return prefixes + 2;
+}
+
+static void load_flags(Env *env, uint64_t flags)
+{
+    env->cc_op = CC_OP_EFLAGS;
+    env->cc_src = flags & FLAGS_ARITHMETIC;
+    env->df = flags & FLAG_DF ? -1 : 1;
+    env->eflags = (flags & ~(FLAGS_ARITHMETIC | FLAG_DF)) | 2;
+}
+
+static void on_syscall(void *uc, void *user)
+{
+    Vcpu *vcpu = user;
+    Env *env = vcpu->env;
+    uint32_t selector = env->star >> 32 & 0xffff;
+    (void)uc;
+
+    if (!(env->efer & EFER_SCE) || !(env->cr[0] & CR0_PE))
+        vcpu->library.raise_exception_error(env, VECTOR_INVALID_OPCODE, 0); /* does not return */
+    TRACE(guest_user_syscall, env->regs[RAX], env->regs[RDI], env->regs[RSI],
+          env->regs[RDX], env->regs[10], env->regs[8], env->regs[9], 0, 0);
+    unsigned length = instruction_length(vcpu);
+    if (env->hflags & HF_LMA) {
+        uint64_t flags = vcpu_flags(vcpu) & ~FLAG_RF;
+        uint64_t target = env->hflags & HF_CS64 ? env->lstar : env->cstar;
+        env->regs[RCX] = env->eip + length;
+        env->regs[11] = flags;
+        load_flags(env, flags & ~env->fmask);
+        enter_kernel(env, selector, true);
+        env->eip = target - length; /* Unicorn adds the length of the instruction */
+    } else {
+        env->regs[RCX] = (uint32_t)(env->eip + length);
+        env->eflags &= ~(FLAG_IF | FLAG_RF | FLAG_VM);
+        enter_kernel(env, selector, false);
+        env->eip = (uint32_t)env->star - length;
+    }
+}
+
+static void on_sysenter(void *uc, void *user)
+{
+    Vcpu *vcpu = user;
+    Env *env = vcpu->env;
+    (void)uc;
+
+    if (!(env->sysenter_cs & 0xfffc) || !(env->cr[0] & CR0_PE))
+        vcpu->library.raise_exception_error(env, VECTOR_PROTECTION, 0);
+    unsigned length = instruction_length(vcpu);
+    env->eflags &= ~(FLAG_IF | FLAG_RF | FLAG_VM);
+    enter_kernel(env, env->sysenter_cs, env->hflags & HF_LMA);
+    env->regs[RSP] = env->sysenter_esp;
+    env->eip = env->sysenter_eip - length;
+}
+
+static int on_cpuid(void *uc, void *user)
+{
+    Vcpu *vcpu = user;
+    Env *env = vcpu->env;
+    uint32_t leaf = (uint32_t)env->regs[RAX], subleaf = (uint32_t)env->regs[RCX];
+    uint32_t eax, ebx, ecx, edx;
+    (void)uc;
+
+    vcpu->library.cpuid(env, leaf, subleaf, &eax, &ebx, &ecx, &edx);
+    if (leaf == 1)
+        ecx &= ~(1u << 17 | 1u << 21 | 1u << 24); /* PCID, x2APIC, TSC deadline */
+    else if (leaf == 7 && subleaf == 0)
+        ecx &= ~(1u << 3 | 1u << 16); /* PKU, LA57 */
+    else if (leaf == 0x80000001)
+        ecx &= ~(1u << 2); /* SVM */
+    env->regs[RAX] = eax;
+    env->regs[RBX] = ebx;
+    env->regs[RCX] = ecx;
+    env->regs[RDX] = edx;
+    return 1;
+}
+
+int syscall_install(Vcpu *vcpu)
+{
+    if (HOOK(vcpu, UC_HOOK_INSN, on_syscall, UC_X86_INS_SYSCALL) < 0 ||
+        HOOK(vcpu, UC_HOOK_INSN, on_sysenter, UC_X86_INS_SYSENTER) < 0 ||
+        HOOK(vcpu, UC_HOOK_INSN, on_cpuid, UC_X86_INS_CPUID) < 0)
+        return -1;
+    return 0;
+}

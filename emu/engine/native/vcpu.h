@@ -1,0 +1,131 @@
+/* One virtual CPU: what the parts of the native engine share. */
+#ifndef PYEMU_VCPU_H
+#define PYEMU_VCPU_H
+
+#define PY_SSIZE_T_CLEAN
+#include <Python.h>
+#include <pthread.h>
+
+#include "library.h"
+
+/* A run of I/O ports and the bound methods of the device that answers there. */
+typedef struct {
+    unsigned references; /* ports of the table that point here */
+    uint16_t base;
+    uint8_t width; /* bytes; wider accesses are cut */
+    PyObject *read, *write;
+    PyObject *read_block, *write_block; /* or NULL */
+} Port;
+
+/* A mapped range of guest-physical memory: RAM or ROM (host != NULL), a device, or nothing. */
+typedef struct {
+    uint64_t start, end;
+    void *mapping; /* Unicorn's MemoryRegion */
+    uint8_t *host;
+    uint64_t ram_address; /* where Unicorn counts this memory's pages, to find their code */
+    bool writable;
+    Py_buffer buffer;
+    PyObject *read, *write;
+    struct Vcpu *vcpu;
+} Region;
+
+typedef struct Vcpu {
+    PyObject_HEAD
+    struct Vcpu *next;
+    Library library;
+    PyObject *owner; /* of uc, which it frees */
+    Unicorn *uc;
+    Cpu *cpu;
+    Env *env;
+
+    /* calls into Python */
+    PyThreadState *thread; /* of the thread in run(), while the guest executes without the GIL */
+    PyObject *on_service, *on_acknowledge;
+    PyObject *error_type, *error_value, *error_traceback; /* raised in a callback */
+
+    /* interrupts, doorbell.c */
+    _Atomic bool doorbell; /* there is work for on_service */
+    bool stopping;         /* leave run() */
+    bool intr, nmi;        /* the pins */
+    bool executing;        /* in run() */
+    int64_t deadline;      /* CLOCK_MONOTONIC ns of the next timer, INT64_MAX: none */
+    int64_t armed;         /* what the alarm thread waits for */
+    bool closing;
+    pthread_mutex_t mutex;
+    pthread_cond_t rung, rearmed;
+    pthread_t alarm;
+
+    /* exceptions, deliver.c */
+    uint64_t fault_eip;    /* of the instruction that raised the exception */
+    uint64_t software_eip; /* of the INT n that is being delivered */
+    bool in_software_interrupt;
+
+    /* memory.c, tlb.c, io.c */
+    Region **regions; /* by address */
+    size_t region_count;
+    Region *last_region;
+    uint8_t *code_marks; /* by ram_addr page: may hold translated code */
+    Port **ports;        /* 65536 */
+
+    /* tracing.c */
+    size_t translation_hook, block_hook; /* of Unicorn; 0: none */
+    bool started, first_block_pending;
+    bool restart; /* leave Unicorn for tracing_adapt() and come back */
+} Vcpu;
+
+/* vcpu.c */
+Vcpu *vcpu_of(Cpu *cpu);
+void vcpu_enter_python(Vcpu *vcpu);
+void vcpu_leave_python(Vcpu *vcpu);
+/* Keep the pending Python exception for run() to raise, and stop the guest. */
+void vcpu_fail(Vcpu *vcpu);
+/* Have the main loop call exec_interrupt() at the next block start. Any thread. */
+void vcpu_kick(Vcpu *vcpu);
+int vcpu_check(int error, Vcpu *vcpu, const char *what); /* raises EngineError, -1 */
+extern PyObject *EngineError;
+
+/* check.c */
+int vcpu_attach(Vcpu *vcpu, const char *library_path);
+
+/* doorbell.c */
+int doorbell_open(Vcpu *vcpu);
+void doorbell_close(Vcpu *vcpu);
+void doorbell_ring(Vcpu *vcpu);
+void doorbell_arm(Vcpu *vcpu, int64_t deadline);
+void doorbell_sleep(Vcpu *vcpu);
+void doorbell_publish(Vcpu *vcpu);
+
+/* deliver.c */
+int deliver_install(Vcpu *vcpu);
+uint64_t vcpu_flags(Vcpu *vcpu);
+
+/* syscall.c */
+int syscall_install(Vcpu *vcpu);
+
+/* memory.c */
+int memory_install(Vcpu *vcpu);
+void memory_close(Vcpu *vcpu);
+extern PyMethodDef memory_methods[];
+uint8_t *memory_host(Vcpu *vcpu, uint64_t address, uint64_t length, bool writing);
+
+/* tlb.c */
+int tlb_install(Vcpu *vcpu);
+void tlb_close(Vcpu *vcpu);
+
+/* io.c */
+int io_install(Vcpu *vcpu);
+void io_close(Vcpu *vcpu);
+int io_traverse(Vcpu *vcpu, visitproc visit, void *arg);
+PyObject *io_map_ports(Vcpu *vcpu, PyObject *args);
+PyObject *io_unmap_ports(Vcpu *vcpu, PyObject *args);
+
+/* state.c */
+extern PyGetSetDef state_members[];
+void state_reset(Vcpu *vcpu);
+
+/* Adds a hook for all addresses; type and callback as in unicorn.h. */
+#define HOOK(vcpu, type, callback, ...) \
+    vcpu_check((vcpu)->library.hook_add((vcpu)->uc, &(size_t){0}, type, (void *)(callback), vcpu, \
+                                        1, 0 __VA_OPT__(, ) __VA_ARGS__), vcpu, "uc_hook_add")
+
+#endif
