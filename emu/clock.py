@@ -54,6 +54,10 @@ class Clock:
             return self._paused_at
         return self.source() - self._offset
 
+    def host_time(self, deadline: int) -> int:
+        """The source's time at which virtual time will be `deadline` if the clock goes on."""
+        return deadline + self._offset
+
     def pause(self) -> None:
         if self._paused_at is None:
             self._paused_at = self.now()

@@ -24,8 +24,8 @@ D = TypeVar("D", bound=PortDevice)
 class PortBus(Protocol):
     """The native table: `engine.Cpu`, or none in a test."""
 
-    def set_port(self, port: int, base: int, width: int, device: Any) -> None: ...
-    def clear_port(self, port: int) -> None: ...
+    def map_ports(self, base: int, count: int, width: int, device: Any) -> None: ...
+    def unmap_ports(self, base: int, count: int) -> None: ...
 
 
 class Ports:
@@ -50,16 +50,16 @@ class Ports:
                 raise ValueError(f"port {port:#06x} is already taken by {self.table[port][2]!r}")
         for port in ports:
             self.table[port] = base, width, device
-            if self.bus:
-                self.bus.set_port(port, base, width, device)
+        if self.bus:
+            self.bus.map_ports(base, count, width, device)
         return device
 
     def unmap(self, base: int, count: int) -> None:
         """Leave the ports to nobody: they read as ones and ignore writes."""
         for port in range(base, base + count):
             del self.table[port]
-            if self.bus:
-                self.bus.clear_port(port)
+        if self.bus:
+            self.bus.unmap_ports(base, count)
 
     def read(self, port: int, size: int) -> int:
         """What IN would return: `size` bytes, little-endian. For the monitor and tests."""

@@ -1,0 +1,226 @@
+"""Runs a machine: the vCPU's thread, its requests from within and without, the run states.
+
+The vCPU's thread owns the machine. Other threads hand it functions by `post()`; the doorbell brings
+it to them at the next block of guest code, or out of HLT.
+"""
+import collections
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from pyemu.clock import Clock
+from pyemu.engine.cpu import HALTED, TRIPLE_FAULT, Cpu
+from pyemu.memory import Memory
+from pyemu.ports import Ports
+from pyemu.runstate import RunState
+from pyemu.trace.hooks import (
+    trace_cpu_halted,
+    trace_cpu_triple_fault,
+    trace_cpu_woken,
+    trace_guest_cpu_reset,
+    trace_runstate_set,
+    trace_vm_state_notify,
+)
+
+
+class Runner:
+    """One machine and the thread that executes it.
+
+    Build the machine on `cpu`, `clock`, `ports` and `memory`, set `machine`, then `start()`. As the
+    machine's `System`, the runner does what chips request after the instruction that asked.
+
+    on_state: called with each new `RunState`, on the vCPU's thread.
+    """
+
+    def __init__(self, cpu_model: str, *, no_reboot: bool = False, no_shutdown: bool = False):
+        self.cpu = Cpu(cpu_model)
+        self.clock = Clock()
+        self.ports = Ports(self.cpu)
+        self.memory = Memory(self.cpu)
+        self.machine: Any = None
+        self.no_reboot = no_reboot
+        self.no_shutdown = no_shutdown
+        self.state = RunState.PRELAUNCH
+        self.on_state: list[Callable[[RunState], None]] = []
+        self.exit_status: int | None = None
+        self.error: BaseException | None = None
+
+        self._posted: collections.deque[Callable[[], None]] = collections.deque()
+        self._requests: collections.deque[Callable[[], None]] = collections.deque()
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._main, name="vcpu", daemon=True)
+        self.cpu.on_service = self._service
+        self.clock.on_earlier = self._arm
+
+    # --- from any thread ---
+
+    def start(self, paused: bool = False) -> None:
+        """Begin to execute, or to wait for `resume()`."""
+        if not paused:
+            self.post(lambda: self._set_state(RunState.RUNNING))
+        self._thread.start()
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the end of the machine; False if `timeout` seconds passed before it."""
+        return self._ended.wait(timeout)
+
+    def join(self) -> None:
+        """Wait until the thread is gone."""
+        self._thread.join()
+
+    def post(self, function: Callable[[], None]) -> None:
+        """Call `function` on the vCPU's thread soon."""
+        self._posted.append(function)
+        self.cpu.ring()
+
+    def call(self, function: Callable[[], Any]) -> Any:
+        """Call `function` on the vCPU's thread; return its result, raise what it raises."""
+        if threading.current_thread() is self._thread or not self._thread.is_alive():
+            return function()
+        outcome: dict[str, Any] = {}
+        done = threading.Event()
+
+        def run() -> None:
+            try:
+                outcome["value"] = function()
+            except Exception as error:
+                outcome["error"] = error
+            done.set()
+
+        self.post(run)
+        while not done.wait(0.1):
+            if not self._thread.is_alive():
+                raise RuntimeError("the machine has ended")
+        if "error" in outcome:
+            raise outcome["error"]
+        return outcome["value"]
+
+    def pause(self, state: RunState = RunState.PAUSED) -> None:
+        self.call(lambda: self._set_state(state) if self.state is RunState.RUNNING else None)
+
+    def resume(self) -> None:
+        """Go on; nothing happens once the guest has switched the machine off."""
+        self.call(lambda: self._set_state(RunState.RUNNING)
+                  if self.state is not RunState.SHUTDOWN else None)
+
+    def reset(self) -> None:
+        self.call(lambda: self.reset_request("host-qmp-system-reset"))
+
+    def powerdown(self) -> None:
+        """Press the power button: the guest decides."""
+        self.call(lambda: self.machine.power_button())
+
+    def quit(self, status: int = 0, cause: str = "host-qmp-quit") -> None:
+        """End the machine, and `wait()`, with this exit status."""
+        self.post(lambda: self._request(lambda: self._end(status)))
+
+    def status(self) -> str:
+        return self.state.text
+
+    # --- System: on the vCPU's thread ---
+
+    def reset_request(self, cause: str) -> None:
+        self._request(lambda: self._reset(cause))
+
+    def shutdown_request(self, cause: str) -> None:
+        self._request(self._shut_down)
+
+    def _request(self, action: Callable[[], None]) -> None:
+        self._requests.append(action)
+        self.cpu.stop()
+
+    # --- the thread ---
+
+    def _main(self) -> None:
+        try:
+            self._set_power_on_state()
+            while self.exit_status is None:
+                while self._requests:
+                    self._requests.popleft()()
+                if self.exit_status is None:
+                    self._execute()
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.clock.pause()
+            self._ended.set()
+
+    def _execute(self) -> None:
+        if self.state is not RunState.RUNNING:
+            self.cpu.arm(None)
+            self.cpu.sleep()
+            self._service()
+            return
+        outcome = self.cpu.run()
+        if outcome == HALTED:
+            self._halt()
+        elif outcome == TRIPLE_FAULT:
+            trace_cpu_triple_fault(self.cpu.cs[0], self.cpu.rip)
+            self.reset_request("guest-reset")
+
+    def _halt(self) -> None:
+        if trace_cpu_halted:
+            trace_cpu_halted(self.cpu.rip)
+        while not self.cpu.can_wake:
+            self.cpu.sleep()
+            self._service()
+        if trace_cpu_woken:
+            trace_cpu_woken(self.cpu.rip)
+
+    def _service(self) -> None:
+        """What the doorbell calls for: functions from other threads, then timers."""
+        posted = self._posted
+        while posted:
+            posted.popleft()()
+        if self.state is RunState.RUNNING:
+            self.clock.run_due()
+            deadline = self.clock.next_deadline()
+            if deadline is not None:
+                self._arm(deadline)
+            else:
+                self.cpu.arm(None)
+
+    def _arm(self, deadline: int) -> None:
+        self.cpu.arm(self.clock.host_time(deadline))
+
+    # --- requests, carried out between two runs ---
+
+    def _set_power_on_state(self) -> None:
+        self.cpu.reset()
+        trace_guest_cpu_reset()
+        self.machine.reset()
+
+    def _reset(self, cause: str) -> None:
+        if self.no_reboot and cause == "guest-reset":
+            self._shut_down()
+        else:
+            self._set_power_on_state()
+
+    def _shut_down(self) -> None:
+        self._set_state(RunState.SHUTDOWN)
+        if not self.no_shutdown:
+            self._end(0)
+
+    def _end(self, status: int) -> None:
+        if self.state is RunState.RUNNING:
+            self._set_state(RunState.SHUTDOWN)
+        self.exit_status = status
+
+    def _set_state(self, state: RunState) -> None:
+        if state is self.state:
+            return
+        old, self.state = self.state, state
+        trace_runstate_set(old.number, old.text, state.number, state.text)
+        running = state is RunState.RUNNING
+        if running or old is RunState.RUNNING:
+            trace_vm_state_notify(running, state.number, state.text)
+        if running:
+            self.clock.resume()
+            deadline = self.clock.next_deadline()
+            if deadline is not None:
+                self._arm(deadline)
+        else:
+            self.clock.pause()
+            self.cpu.stop()
+        for notify in self.on_state:
+            notify(state)

@@ -1,0 +1,12 @@
+"""What a chip may ask of whoever runs the machine."""
+from typing import Protocol
+
+
+class System(Protocol):
+    """Done after the instruction that asks. Causes have QEMU's names, such as "guest-reset"."""
+
+    def reset_request(self, cause: str) -> None:
+        """Put the whole machine into its power-on state."""
+
+    def shutdown_request(self, cause: str) -> None:
+        """Switch the machine off."""

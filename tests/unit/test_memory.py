@@ -1,0 +1,95 @@
+"""The memory map: no gaps, no overlap, PAM."""
+import mmap
+
+import pytest
+from pyemu.memory import END, FOUR_GIB, Memory
+
+
+class Bus:
+    """Records mappings and refuses overlap, as the engine does."""
+
+    def __init__(self):
+        self.mapped = {}
+
+    def map_ram(self, address, buffer, writable):
+        self._add(address, len(buffer), ("ram" if writable else "rom", buffer))
+
+    def map_device(self, address, size, device):
+        self._add(address, size, ("device", device))
+
+    def _add(self, address, size, what):
+        assert all(address + size <= a or a + s <= address for a, (s, _) in self.mapped.items())
+        self.mapped[address] = size, what
+
+    def unmap(self, address):
+        del self.mapped[address]
+
+    def physical_read(self, address, length):
+        return b""
+
+    def physical_write(self, address, data):
+        pass
+
+
+@pytest.fixture
+def memory():
+    return Memory(Bus())
+
+
+def covered(memory):
+    end = 0
+    for address, (size, _) in sorted(memory.bus.mapped.items()):
+        assert address == end
+        end += size
+    return end == END
+
+
+def test_nothing_is_left_unmapped(memory):
+    ram = memory.map_ram(0, mmap.mmap(-1, 0x100000), "ram")
+    rom = memory.map_rom(0xFFFC0000, bytes(0x40000), "bios")
+    assert covered(memory)
+    memory.unmap(rom)
+    memory.unmap(ram)
+    assert covered(memory)
+
+
+def test_overlap_is_refused_and_changes_nothing(memory):
+    memory.map_mmio(0xFEE00000, 0x1000, object(), "apic")
+    before = dict(memory.bus.mapped)
+    with pytest.raises(ValueError, match=r"overlaps apic at 0xfee00000-0xfee00fff"):
+        memory.map_mmio(0xFEDFF000, 0x3000, object(), "other")
+    assert memory.bus.mapped == before
+
+
+@pytest.mark.parametrize(("base", "size"), [(0x800, 0x1000), (0x1000, 0x800), (0x1000, 0)])
+def test_only_whole_pages_are_mapped(memory, base, size):
+    with pytest.raises(ValueError, match="not whole pages"):
+        memory.map_mmio(base, size, object(), "odd")
+
+
+def test_mapping_for_pci_touches_one_granule(memory):
+    before = set(memory.bus.mapped)
+    memory.map_ram(0xFD000000, mmap.mmap(-1, 1 << 24), "vga.vram")
+    assert set(memory.bus.mapped) == before
+    memory.map_mmio(0xFEBF0000, 0x1000, object(), "vga.mmio")
+    assert len(memory.bus.mapped) == len(before) + 2
+    assert FOUR_GIB in memory.bus.mapped
+
+
+def test_pam_selects_ram_or_rom_for_each_direction(memory):
+    ram = memoryview(mmap.mmap(-1, 0x4000))
+    memory.add_pam(0xC0000, ram, b"\x55" * 0x4000)
+    assert memory.bus.mapped[0xC0000][1][0] == "rom"
+
+    memory.set_pam(0xC0000, 0x4000, read=True, write=True)
+    assert memory.bus.mapped[0xC0000] == (0x4000, ("ram", ram))
+
+    memory.set_pam(0xC0000, 0x4000, read=True, write=False)
+    assert memory.bus.mapped[0xC0000] == (0x4000, ("rom", ram))
+
+    memory.set_pam(0xC0000, 0x4000, read=False, write=True)
+    _, through = memory.bus.mapped[0xC0000][1]
+    through.write(2, 2, 0x1234)
+    assert ram[2:4] == b"\x34\x12"
+    assert through.read(2, 2) == 0x5555
+    assert covered(memory)
