@@ -40,11 +40,14 @@ DISK_MANY_HEADS = 0x08
 FLOPPY_360K, FLOPPY_1200K, FLOPPY_720K, FLOPPY_1440K, FLOPPY_2880K = range(1, 6)
 
 
+TRANSLATE_NONE, TRANSLATE_LBA, TRANSLATE_LARGE, TRANSLATE_REVISED_LARGE = range(4)
+
+
 @dataclass(frozen=True)
 class Disk:
     """Geometry of an ATA disk as the BIOS is to be told.
 
-    translation: 0 none, 1 LBA, 2 large, 3 revised large.
+    translation: one of the TRANSLATE constants.
     """
 
     cylinders: int

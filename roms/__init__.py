@@ -66,6 +66,14 @@ def load(name: str, search_path: Sequence[str] = ()) -> bytes:
         raise RomError(f"{path}: {error.strerror}") from error
 
 
+def load_optional(name: str, search_path: Sequence[str] = ()) -> bytes | None:
+    """As `load()`, but None where the firmware is not installed."""
+    try:
+        return load(name, search_path)
+    except RomNotFound:
+        return None
+
+
 def load_bios(name: str = "bios-256k.bin", search_path: Sequence[str] = ()) -> bytes:
     """The system BIOS. It is looked up twice, for its size and to load it, as QEMU does.
 

@@ -1,0 +1,133 @@
+"""From a `Config` to a running machine, and back to an exit status."""
+import calendar
+import mmap
+import sys
+import time
+from contextlib import ExitStack
+from datetime import datetime
+
+from pyemu import roms
+from pyemu.chardev.registry import Chardevs
+from pyemu.config import Config, UserError
+from pyemu.engine.cpu import EngineError
+from pyemu.machine import cmos, layout, linux_boot
+from pyemu.machine.acpi import tables
+from pyemu.machine.block.backend import Backend
+from pyemu.machine.block.base import BlockError
+from pyemu.machine.block.open import open_image
+from pyemu.machine.firmware_config import FirmwareConfig
+from pyemu.machine.ide_identify import default_geometry
+from pyemu.machine.linux_boot import LinuxBoot
+from pyemu.machine.pc import Parts, Pc
+from pyemu.monitor.monitor import Monitor
+from pyemu.runner import Runner
+
+MAC_ADDRESS = bytes.fromhex("525400123456")
+SWITCH_INTERVAL = 0.0005  # seconds for which another thread may keep the guest waiting at a port
+
+
+def run(config: Config) -> int:
+    """Build the machine, run it to its end, return the exit status. Raises UserError."""
+    sys.setswitchinterval(SWITCH_INTERVAL)
+    try:
+        with ExitStack() as resources:
+            return _run(config, resources)
+    except (EngineError, roms.RomError) as error:
+        raise UserError(str(error)) from error
+
+
+def _run(config: Config, resources: ExitStack) -> int:
+    runner = Runner(config.cpu_model, no_reboot=config.no_reboot, no_shutdown=config.no_shutdown)
+    chardevs = Chardevs(config.chardevs, on_quit=runner.quit)
+    resources.callback(chardevs.close)
+    parts = _gather(config, runner, chardevs, resources)
+    runner.machine = Pc(runner.cpu, runner.clock, runner.ports, runner.memory, runner, parts)
+    monitors = [Monitor(runner, config, chardevs, ident) for ident in config.monitors]
+    for monitor in monitors:
+        monitor.start()
+    chardevs.start()
+    runner.start(paused=config.start_paused)
+    runner.wait()
+    chardevs.release_writers()
+    runner.join()
+    if runner.error is not None:
+        raise runner.error
+    return runner.exit_status or 0
+
+
+def _gather(config: Config, runner: Runner, chardevs: Chardevs, resources: ExitStack) -> Parts:
+    """Open and load everything that goes onto the board."""
+    bios = roms.load_bios(search_path=config.firmware_dirs)
+    vapic = roms.load_optional("kvmvapic.bin", config.firmware_dirs)
+    vga_rom = roms.load("vgabios-stdvga.bin", config.firmware_dirs) if config.vga else None
+    nics = ([(MAC_ADDRESS, roms.load("efi-e1000.rom", config.firmware_dirs))] if config.nic else [])
+    drives = _open_drives(config, resources)
+    serials = [name and chardevs.attach(name, runner.post) for name in config.serials]
+    debug_console = config.debugcon and chardevs.attach(config.debugcon, runner.post)
+    low_ram, high_ram = layout.split_ram(config.ram_bytes)
+
+    files = tables.build(low_ram, serials=sum(map(bool, serials)))
+    if vapic:
+        files["genroms/kvmvapic.bin"] = vapic
+    boot_order = []
+    kernel = _load_kernel(config, low_ram)
+    if kernel:
+        files[linux_boot.ROM_FILE] = roms.load(linux_boot.OPTION_ROM, config.firmware_dirs)
+        boot_order = [linux_boot.BOOT_PATH]
+    firmware = FirmwareConfig(low_ram, high_ram, boot_menu=config.boot_menu, files=files,
+                              boot_order=boot_order, graphic=config.display != "none")
+    settings = cmos.preset(low_ram, high_ram, boot=config.boot_order,
+                           disks=[_geometry(drive) if drive else None for drive in drives])
+    return Parts(ram=_allocate_ram(config.ram_bytes), bios=bios, vga_rom=vga_rom, drives=drives,
+                 serials=serials, nics=nics, debug_console=debug_console, epoch=_epoch(config),
+                 cmos=settings, firmware=firmware, kernel=kernel)
+
+
+def _load_kernel(config: Config, low_ram: int) -> LinuxBoot | None:
+    if config.kernel is None:
+        return None
+    try:
+        return LinuxBoot.read(config.kernel, config.initrd, config.append, low_ram)
+    except ValueError as error:
+        raise UserError(str(error)) from None
+
+
+def _allocate_ram(size: int) -> mmap.mmap:
+    try:
+        return mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except (OSError, OverflowError, ValueError):
+        raise UserError(
+            f"cannot set up guest memory 'pc.ram' of {size >> 20} MiB: Cannot allocate memory"
+        ) from None
+
+
+def _open_drives(config: Config, resources: ExitStack) -> list[Backend | None]:
+    drives: list[Backend | None] = [None] * 4
+    for drive in config.drives:
+        try:
+            image = open_image(drive.file, drive.format, drive.read_only, drive.snapshot)
+        except BlockError as error:
+            raise UserError(f"{drive.source}: {error}") from None
+        resources.callback(image.close)
+        drives[drive.index] = image
+    return drives
+
+
+def _geometry(drive: Backend) -> cmos.Disk:
+    """What the BIOS is to make of a disk's cylinders, heads and sectors, as QEMU chooses it."""
+    geometry = default_geometry(drive.size // 512)
+    if geometry.cylinders <= 1024:
+        translation = cmos.TRANSLATE_NONE
+    elif geometry.cylinders * geometry.heads <= 131072:
+        translation = cmos.TRANSLATE_LARGE
+    else:
+        translation = cmos.TRANSLATE_LBA
+    return cmos.Disk(*geometry, translation)
+
+
+def _epoch(config: Config) -> int:
+    if isinstance(config.rtc_base, datetime):
+        return calendar.timegm(config.rtc_base.timetuple())
+    if config.rtc_base == "localtime":
+        return calendar.timegm(time.localtime())
+    return int(time.time())

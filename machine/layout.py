@@ -1,0 +1,53 @@
+"""Where everything is on the PC, as on QEMU's `pc`: ports, memory, interrupts, PCI slots."""
+
+KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
+
+# Ports: first, number
+PIC_MASTER = 0x20, 2
+PIC_SLAVE = 0xA0, 2
+ELCR = 0x4D0, 2
+PIT = 0x40, 4
+PORT_61 = 0x61, 1
+I8042_DATA = 0x60, 1
+I8042_COMMAND = 0x64, 1
+RTC = 0x70, 2
+POST = 0x80, 1
+PORT_92 = 0x92, 1
+APM = 0xB2, 2
+FW_CFG = 0x510, 2
+FW_CFG_DMA = 0x514, 8
+DEBUG_CONSOLES = (0x402, 1), (0xE9, 1)
+PCI_ADDRESS = 0xCF8, 4
+PCI_DATA = 0xCFC, 4
+VGA_MONO, VGA, DISPI = (0x3B0, 12), (0x3C0, 32), (0x1CE, 2)
+PCI_HOTPLUG, CPU_HOTPLUG, GPE0 = (0xAE00, 0x18), (0xAF00, 32), (0xAFE0, 4)
+SERIALS = (0x3F8, 8), (0x2F8, 8), (0x3E8, 8), (0x2E8, 8)
+IDE_PORTS = 0x1F0, 0x170  # mapped by the IDE function
+
+# ISA interrupts
+IRQ_TIMER, IRQ_KEYBOARD, IRQ_RTC, IRQ_SCI, IRQ_MOUSE = 0, 1, 8, 9, 12
+IRQ_SERIALS = 4, 3, 4, 3
+IRQ_IDE = 14, 15
+ISA_IRQS = 0, 1, *range(3, 16)  # 2 is the cascade of the 8259s
+
+# PCI slots
+SLOT_HOST, SLOT_PIIX3, SLOT_VGA, SLOT_NIC = 0, 1, 2, 3
+FUNCTION_IDE, FUNCTION_PM = 1, 3
+
+# Memory
+VGA_WINDOW, VGA_WINDOW_SIZE = 0xA0000, 0x20000
+PAM_BASE = 0xC0000
+PAM_SEGMENTS = *((0xC0000 + 0x4000 * n, 0x4000) for n in range(12)), (0xF0000, 0x10000)
+LOW_BIOS_SIZE = 0x20000  # the last part of the BIOS is seen below 1 MiB, too
+HIGH_RAM = 4 * GIB
+IO_APIC, LOCAL_APIC, APIC_SIZE = 0xFEC00000, 0xFEE00000, 0x1000
+VIDEO_RAM_SIZE = 16 * MIB
+
+LOW_RAM_LIMIT = 0xE000_0000  # with more, only LOW_RAM lies below 4 GiB, and the rest above
+LOW_RAM = 0xC000_0000
+
+
+def split_ram(size: int) -> tuple[int, int]:
+    """Bytes of RAM below and above 4 GiB."""
+    low = size if size < LOW_RAM_LIMIT else LOW_RAM
+    return low, size - low
