@@ -5,7 +5,9 @@ and a quoted text. `count` is how often the condition has been true so far, unle
 argument of that name. They are evaluated by native code (trace/native/filter.c).
 """
 import re
-from typing import NamedTuple, NoReturn
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, NamedTuple, NoReturn
 
 from pyemu.trace._ring import Filter
 from pyemu.trace.grammar import Event, unescape
@@ -55,6 +57,63 @@ def compile_condition(condition: str, event: Event) -> Filter:
         return Filter(program, event.types)
     except ValueError:
         raise ConditionError(f"condition '{condition}': nested too deeply") from None
+
+
+def _divide(a: int, b: int) -> int:
+    """As C does, toward zero; by zero it is 0, as in filter.c."""
+    return 0 if b in (0, -1) else abs(a) // abs(b) * (1 if (a < 0) == (b < 0) else -1)
+
+
+_BINARY: dict[int, Callable[[Any, Any], Any]] = {
+    OR: lambda a, b: bool(a) or bool(b), AND: lambda a, b: bool(a) and bool(b),
+    EQ: lambda a, b: a == b, NE: lambda a, b: a != b, LT: lambda a, b: a < b,
+    LE: lambda a, b: a <= b, GT: lambda a, b: a > b, GE: lambda a, b: a >= b,
+    BIT_OR: lambda a, b: a | b, BIT_XOR: lambda a, b: a ^ b, BIT_AND: lambda a, b: a & b,
+    SHIFT_LEFT: lambda a, b: a << b if 0 <= b <= 63 else 0,
+    SHIFT_RIGHT: lambda a, b: a >> b if 0 <= b <= 127 else 0,
+    ADD: lambda a, b: a + b, SUBTRACT: lambda a, b: a - b, MULTIPLY: lambda a, b: a * b,
+    DIVIDE: _divide, REMAINDER: lambda a, b: 0 if b in (0, -1) else a - b * _divide(a, b),
+}
+
+
+def predicate(condition: str, event: Event) -> Callable[[Sequence[Any]], bool]:
+    """The condition as a function of the event's arguments as a decoder gives them, for traces
+    that exist already. Raises ConditionError."""
+    steps = _Compiler(condition, event).program()
+    accepted = 0
+
+    def accepts(args: Sequence[Any]) -> bool:
+        nonlocal accepted
+        stack: list[Any] = []
+        for code, *operands in steps:
+            if code in _BINARY:
+                right = stack.pop()
+                stack[-1] = _BINARY[code](stack[-1], right)
+            else:
+                _push(stack, code, operands, args, accepted)
+        accepted += bool(stack[0])
+        return bool(stack[0])
+
+    return accepts
+
+
+def _push(stack: list[Any], code: int, operands: list[Any], args: Sequence[Any],
+          accepted: int) -> None:
+    if code == NUMBER:
+        stack.append(operands[0])
+    elif code == COUNT:
+        stack.append(accepted)
+    elif code == ARGUMENT:
+        stack.append(args[operands[0]])
+    elif code == SIGNED:
+        value = args[operands[0]]
+        stack.append(value - (1 << 64) if value >> 63 else value)
+    elif code == EQUAL:
+        stack.append(args[operands[0]].encode("utf-8", "surrogateescape") == operands[1])
+    elif code == MATCHES:
+        stack.append(fnmatchcase(args[operands[0]], operands[1].decode("utf-8", "replace")))
+    else:
+        stack[-1] = {NOT: not stack[-1], NEGATE: -stack[-1], INVERT: ~stack[-1]}[code]
 
 
 class _Compiler:

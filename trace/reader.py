@@ -13,6 +13,7 @@ import heapq
 import mmap
 import os
 import struct
+import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, NamedTuple
 
@@ -162,6 +163,48 @@ class TraceReader:
             for record in ring.records(table):
                 self.recovered += 1
                 yield record
+
+    def follow(self, interval: float = 0.1) -> Iterator[Record]:
+        """The records, and those that come until the tracing process ends. interval: seconds."""
+        table = _Table(self._by_name, {}, self._problem)
+        at = FILE_HEADER.size
+        while True:
+            ended = not self._is_being_written()
+            self._data = self._map()
+            end = self._whole_records(at, len(self._data))
+            yield from self._records(table, at, end)
+            at = end
+            if ended:
+                break
+            time.sleep(interval)
+        ring = RingFile.beside(self.path)
+        if ring is not None:
+            yield from ring.records(table)
+        elif at < len(self._data):
+            self._problem(at, f"the last record is cut off after {len(self._data) - at} bytes")
+
+    def _is_being_written(self) -> bool:
+        try:
+            with open(self.path + RING_SUFFIX, "rb") as file:
+                pid = RING_HEADER.unpack(file.read(RING_HEADER.size))[2]
+        except (OSError, struct.error):
+            return False
+        return is_alive(pid)
+
+    def _whole_records(self, at: int, end: int) -> int:
+        """Where the last record that is all there ends."""
+        data = self._data
+        while end - at >= MAPPING.size:
+            if data[at:at + TYPE_BYTES] == _MAPPING_WORD:
+                size = MAPPING.size + MAPPING.unpack_from(data, at)[2]
+            elif end - at < RECORD.size:
+                break
+            else:
+                size = TYPE_BYTES + RECORD.unpack_from(data, at)[3]
+            if at + size > end:
+                break
+            at += size
+        return at
 
     def _problem(self, offset: int, message: str) -> None:
         self.problems.append(f"{self.path}: byte {offset}: {message}")

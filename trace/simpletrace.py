@@ -13,14 +13,17 @@ import argparse
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from fnmatch import fnmatchcase
 from typing import Any
 
 from pyemu.trace import grammar
+from pyemu.trace.conditions import UnknownName, predicate
+from pyemu.trace.formats import FORMATS, as_pretty, as_text, bytes_as_python
 from pyemu.trace.grammar import Event, GrammarError
+from pyemu.trace.options import split_options
 from pyemu.trace.reader import Record, TraceFormatError, TraceReader
-
-US = 1000.0  # nanoseconds
 
 
 class Analyzer:
@@ -71,10 +74,14 @@ def process(events: str | Iterable[Event] | None, log: str, analyzer: Analyzer,
                 method = methods[name] = _method(analyzer, record.event)
             method(record)
         analyzer.end()
-        if reader.recovered:
-            print(f"{log}: {reader.recovered} records recovered from the ring of a process that "
-                  "did not close its trace", file=sys.stderr)
+        tell_recovered(reader)
         return reader.problems
+
+
+def tell_recovered(reader: TraceReader) -> None:
+    if reader.recovered:
+        print(f"{reader.path}: {reader.recovered} records recovered from the ring of a process "
+              "that did not close its trace", file=sys.stderr)
 
 
 def _method(analyzer: Analyzer, event: Event) -> Callable[[Record], object]:
@@ -94,49 +101,13 @@ def _method(analyzer: Analyzer, event: Event) -> Callable[[Record], object]:
                     "or timestamp and pid before them")
 
 
-class Formatter(Analyzer):
-    """Prints every event: name, microseconds since the one before, pid, arguments."""
-
-    def __init__(self, write: Callable[[str], object], bytes_repr: bool = False):
-        self.write = write
-        self.string = bytes_as_python if bytes_repr else printable
-        self.last: int | None = None
-        self.templates: dict[str, str] = {}
-
-    def catchall(self, event: Event, rec: tuple[Any, ...]) -> None:
-        name, timestamp, pid, *args = rec
-        delta = 0 if self.last is None else timestamp - self.last
-        self.last = timestamp
-        if "s" in event.types:
-            string = self.string
-            args = [string(value) if isinstance(value, str) else value for value in args]
-        template = self.templates.get(name)
-        if template is None:
-            template = self.templates[name] = "".join(
-                f" {arg}=%{'s' if letter == 's' else '#x'}"
-                for (_, arg), letter in zip(event.args, event.types, strict=True)) + "\n"
-        self.write(f"{name} {delta / US:0.3f} pid={pid}{template % tuple(args)}")
-
-
-def printable(text: str) -> str:
-    """On one line: control characters and bytes that are no UTF-8 as escapes."""
-    if text.isprintable():
-        return text
-    return "".join(
-        c if c.isprintable() else f"\\x{ord(c) - 0xdc00:02x}" if "\udc80" <= c <= "\udcff"
-        else c.encode("unicode_escape").decode() for c in text)
-
-
-def bytes_as_python(text: str) -> str:
-    return repr(text.encode("utf-8", "surrogateescape"))
-
-
 def run(analyzer: Analyzer, arguments: Sequence[str] | None = None) -> None:
     """Run an analyzer as a program: `[--no-header] [EVENTS] TRACE` on the command line."""
     parser = argparse.ArgumentParser(description=type(analyzer).__doc__)
     add_arguments(parser)
     options = parser.parse_args(arguments)
-    sys.exit(run_with(options, analyzer))
+    sys.exit(told(lambda: process(options.events, options.trace, analyzer, not options.no_header),
+                  options.trace))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -147,24 +118,70 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("trace", metavar="TRACE", help="trace file, such as trace-4242")
 
 
-def run_with(options: argparse.Namespace, analyzer: Analyzer) -> int:
-    """Run an analyzer with parsed arguments; returns the exit status, errors are told."""
+def told(work: Callable[[], list[str]], path: str) -> int:
+    """Do `work`, which returns problems; tell them and return the exit status."""
     try:
-        problems = process(options.events, options.trace, analyzer, not options.no_header)
+        problems = work()
         sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+    except KeyboardInterrupt:
+        return 128 + 2
     except OSError as error:
-        problems = [f"{error.filename or options.trace}: {error.strerror}"]
-    except TraceFormatError as error:
-        problems = [str(error)]
+        problems = [f"{error.filename or path}: {error.strerror}"]
     except GrammarError as error:
         problems = error.problems
+    except (TraceFormatError, ValueError) as error:
+        problems = [str(error)]
     sys.stdout.flush()
     for problem in problems:
         print(problem, file=sys.stderr)
     return 1 if problems else 0
+
+
+def selection(texts: Sequence[str], between: str | None) -> Callable[[Iterable[Record]],
+                                                                      Iterator[Record]]:
+    """What --filter and --between let through. Raises ValueError."""
+    wishes = []
+    for text in texts:
+        wanted = dict(split_options(text, "enable"))
+        if set(wanted) - {"enable", "if"}:
+            raise ValueError(f"--filter {text}: expected PATTERN or PATTERN,if=CONDITION")
+        wishes.append((wanted.get("enable", "*"), wanted.get("if")))
+    start, end = 0.0, float("inf")
+    if between is not None:
+        try:
+            start, end = (float(part) if part else default for part, default in
+                          zip(between.split(",", 1), (start, end), strict=True))
+        except ValueError:
+            raise ValueError(f"--between {between}: expected FROM,TO in seconds") from None
+    tests: dict[str, list[Callable[[Sequence[Any]], bool]]] = {}
+
+    def tests_of(event: Event) -> list[Callable[[Sequence[Any]], bool]]:
+        found = []
+        for pattern, condition in wishes:
+            if fnmatchcase(event.name, pattern):
+                with suppress(UnknownName):
+                    found.append(predicate(condition, event) if condition else lambda args: True)
+        return found
+
+    def select(records: Iterable[Record]) -> Iterator[Record]:
+        first: int | None = None
+        for record in records:
+            if first is None:
+                first = record.timestamp_ns
+            if not start <= (record.timestamp_ns - first) / 1e9 <= end:
+                continue
+            if wishes:
+                name = record.event.name
+                if name not in tests:
+                    tests[name] = tests_of(record.event)
+                if not any(test(record.args) for test in tests[name]):
+                    continue
+            yield record
+
+    return select
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -172,10 +189,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="pyemu-simpletrace", description="Print a trace file, one event a line: name, "
         "microseconds since the event before, process, arguments.")
     add_arguments(parser)
-    parser.add_argument("--bytes", action="store_true",
-                        help="strings as QEMU 7.2 prints them: name=b'bios.bin'")
+    look = parser.add_mutually_exclusive_group()
+    look.add_argument("--format", choices=FORMATS, default="text",
+                      help="json: an object a line with name, timestamp_ns, pid, args")
+    look.add_argument("--pretty", action="store_true",
+                      help="arguments by the format strings of EVENTS, time in seconds")
+    look.add_argument("--bytes", action="store_true",
+                      help="strings as QEMU 7.2 prints them: name=b'bios.bin'")
+    parser.add_argument("--filter", action="append", default=[], metavar="PATTERN[,if=CONDITION]",
+                        help="only these events; any of several")
+    parser.add_argument("--between", metavar="FROM,TO",
+                        help="only what is between these seconds after the first event")
+    parser.add_argument("--follow", action="store_true",
+                        help="go on until the process that is being traced ends")
     options = parser.parse_args(arguments)
-    return run_with(options, Formatter(sys.stdout.write, options.bytes))
+    write = sys.stdout.write
+    if options.pretty:
+        show = as_pretty(write)
+    elif options.bytes:
+        show = as_text(write, bytes_as_python)
+    else:
+        show = FORMATS[options.format](write)
+
+    def print_all() -> list[str]:
+        select = selection(options.filter, options.between)
+        events = load_events(options.events)
+        with TraceReader(options.trace, events, not options.no_header) as reader:
+            for record in select(reader.follow() if options.follow else reader):
+                show(record)
+                if options.follow:
+                    sys.stdout.flush()
+            tell_recovered(reader)
+            return reader.problems
+
+    return told(print_all, options.trace)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from pyemu.trace import _ring
-from pyemu.trace.conditions import ConditionError, UnknownName, compile_condition
+from pyemu.trace.conditions import ConditionError, UnknownName, compile_condition, predicate
 from pyemu.trace.grammar import parse
 
 EVENT = parse('e(uint64_t u, int i, const char *name, void *p) "%" PRIu64 " %d %s %p"')[0]
@@ -40,6 +40,8 @@ def accepted(condition, *calls, event=EVENT):
 ])
 def test_operators(condition, value):
     assert bool(accepted(condition, (5, -3, "bios.bin", 0x1234))) is value
+    recorded = (5, BIG - 2, "bios.bin", 0x1234)
+    assert predicate(condition, EVENT)(recorded) is value
 
 
 def test_signed_and_unsigned_numbers_of_64_bits_compare_as_numbers():
@@ -49,6 +51,8 @@ def test_signed_and_unsigned_numbers_of_64_bits_compare_as_numbers():
 
 def test_count_is_how_often_it_was_true():
     calls = [(n, 0, "", 0) for n in range(100)]
+    accepts = predicate("u % 2 == 0 && count < 3", EVENT)
+    assert [args[0] for args in calls if accepts(args)] == [0, 2, 4]
     assert [args[0] for args in accepted("u % 2 == 0 && count < 3", *calls)] == [0, 2, 4]
 
 

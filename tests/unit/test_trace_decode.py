@@ -1,11 +1,12 @@
 """pyemu-simpletrace on good files and broken ones, and the API for analyses."""
+import json
 import os
 import struct
 import subprocess
 import sys
 
 import pytest
-from pyemu.trace import grammar, simpletrace, tracetool
+from pyemu.trace import formats, grammar, simpletrace, tracetool
 from pyemu.trace.reader import HEADER_ID, MAGIC, TraceFormatError
 from pyemu.trace.simpletrace import Analyzer, process
 
@@ -77,6 +78,91 @@ def test_strings_as_qemu_7_2_prints_them(decode):
 def test_a_string_stays_on_its_line(decode):
     data = HEADER + MAPPINGS + record(0, 0, text(b"a\nb\xff") + text("é".encode()))
     assert decode(data)[1] == ["load_file 0.000 pid=4242 name=a\\nb\\xff path=é"]
+
+
+def test_json(decode):
+    _, lines, _ = decode(HEADER + MAPPINGS + LOAD + NOTIFY, "--format=json")
+    assert [json.loads(line) for line in lines] == [
+        {"name": "load_file", "timestamp_ns": 0, "pid": 4242,
+         "args": {"name": "bios.bin", "path": "/x/bios.bin"}},
+        {"name": "notify", "timestamp_ns": 260_500, "pid": 4242, "args": {"running": -1}}]
+
+
+def test_csv(decode):
+    assert decode(HEADER + MAPPINGS + LOAD + NOTIFY, "--format=csv")[1] == [
+        "name,timestamp_ns,pid,args",
+        'load_file,0,4242,"{""name"":""bios.bin"",""path"":""/x/bios.bin""}"',
+        'notify,260500,4242,"{""running"":-1}"']
+
+
+def test_pretty(decode):
+    nothing = record(3, 2_000_000_000)
+    assert decode(HEADER + MAPPINGS + LOAD + READ + NOTIFY + nothing, "--pretty")[1] == [
+        "    0.000000 load_file: name bios.bin location /x/bios.bin",
+        "    0.000250 ide_read: 0x1f7 (Status) 0x50 0x5678",
+        "    0.000260 notify: running -1", "    2.000000 nothing:"]
+
+
+@pytest.mark.parametrize("declaration, args, text", [
+    ('a(uint32_t x, int y) "%08x %d%%"', (0xbeef, (1 << 64) - 1), "0000beef -1%"),
+    ('a(int8_t y) "%x"', ((1 << 64) - 1,), "ffffffff"),
+    ('a(uint64_t x, void *p) "%" PRIu64 " %p"', (5, 0), "5 (nil)"),
+    ('a(const char *s) "[%-5.2s]"', ("abc",), "[ab   ]"),
+    ('a(uint8_t c) "%c"', (65,), "A"), ('a(int w, int x) "%*d"', (4, 7), "   7"),
+    ("a(int x, const char *s)", (7, "b"), "x=0x7 s=b"),
+])
+def test_printf(declaration, args, text):
+    assert formats.printf(grammar.parse(declaration)[0])(args) == text
+
+
+@pytest.mark.parametrize("options, names", [
+    (["--filter=load_*"], ["load_file"]), (["--filter=load_*", "--filter=not*"],
+                                           ["load_file", "notify"]),
+    (["--filter=*,if=val == 0x50"], ["ide_read"]), (["--filter=if=running < 0"], ["notify"]),
+    (["--filter=ide_read,if=val > 0x50"], []), (["--between=0.0002,"], ["ide_read",
+                                                "Dropped_Event", "notify"]),
+    (["--between=,0.000255"], ["load_file", "ide_read"]),
+])
+def test_selecting(decode, options, names):
+    _, lines, complaints = decode(HEADER + MAPPINGS + LOAD + READ + LOST + NOTIFY, *options)
+    assert [line.split()[0] for line in lines] == names and not complaints
+
+
+@pytest.mark.parametrize("option, complaint", [
+    ("--filter=x,foo=1", "--filter x,foo=1: expected PATTERN or PATTERN,if=CONDITION"),
+    ("--filter=notify,if=running >", "condition 'running >', character 10: expected a number, an "
+     "argument or '('"),
+    ("--between=x", "--between x: expected FROM,TO in seconds"),
+])
+def test_bad_selections(decode, option, complaint):
+    assert decode(HEADER + MAPPINGS + NOTIFY, option) == (1, [], [complaint])
+
+
+FOLLOWED = """
+import sys, time
+from pyemu.trace import control, hooks
+control.start(control.TraceOptions.parse(["clock_timer_arm,file=" + sys.argv[1]]))
+print("ready", flush=True)
+for n in range(3):
+    hooks.trace_clock_timer_arm("x", n)
+    sys.stdin.readline()
+"""
+
+
+def test_following_a_running_machine(tmp_path):
+    trace = str(tmp_path / "trace")
+    machine = subprocess.Popen([sys.executable, "-c", FOLLOWED, trace], stdin=subprocess.PIPE,
+                               stdout=subprocess.PIPE, text=True, bufsize=1)
+    machine.stdout.readline()
+    follower = subprocess.Popen([sys.executable, "-m", "pyemu.trace.simpletrace", "--follow",
+                                 trace], stdout=subprocess.PIPE, text=True)
+    for n in range(3):
+        assert follower.stdout.readline().endswith(f"name=x deadline={n:#x}\n")
+        machine.stdin.write("\n")
+    assert machine.wait() == 0 and follower.wait() == 0
+    assert follower.stdout.read() == ""
+    for pipe in (machine.stdin, machine.stdout, follower.stdout):
+        pipe.close()
 
 
 def test_no_header(decode):
