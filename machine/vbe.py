@@ -144,7 +144,7 @@ class _Ports:
 
     def read(self, offset: int, size: int) -> int:
         if size != 2:
-            return NOBODY
+            return NOBODY >> 8
         return self.dispi.read_register(self.dispi.index) if offset else self.dispi.index
 
     def write(self, offset: int, size: int, value: int) -> None:

@@ -280,7 +280,7 @@ def test_banks_beyond_the_memory_wrap_and_do_no_harm(vga):
 def test_odd_registers_and_sizes_of_the_ports(vga):
     dispi(vga, 0xffff, 1)
     vga.dispi.ports.write(1, 1, 1)
-    assert vga.dispi.ports.read(1, 2) == 0 and vga.dispi.ports.read(1, 1) == 0xffff
+    assert vga.dispi.ports.read(1, 2) == 0 and vga.dispi.ports.read(1, 1) == 0xff
 
 
 # Text page
