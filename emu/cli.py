@@ -8,6 +8,7 @@ from importlib import import_module
 from pyemu.config import Config, UserError
 from pyemu.options import parse
 from pyemu.options.request import Answer
+from pyemu.report import complain
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -77,7 +78,7 @@ def _pid_file(config: Config) -> Iterator[None]:
 
 
 def _fail(message: str) -> int:
-    print(f"pyemu: {message}", file=sys.stderr, flush=True)
+    complain(message)
     return 1
 
 

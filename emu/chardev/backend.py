@@ -1,11 +1,11 @@
 """The host's side of a character device: reads one descriptor, writes one, on the I/O thread."""
 import os
-import sys
 from typing import Protocol
 
 from pyemu.chardev.loop import IoLoop
 from pyemu.chardev.output import Output
 from pyemu.config import ChardevConfig
+from pyemu.report import complain
 
 READ_SIZE = 4096  # bytes
 
@@ -73,7 +73,7 @@ class Backend:
 
     def on_write_error(self, error: OSError) -> None:
         """The output is lost from now on, which the user should know."""
-        print(f"pyemu: {self.config.source}: {error.strerror}", file=sys.stderr, flush=True)
+        complain(f"{self.config.source}: {error.strerror}")
 
     def _lose_sink(self, error: OSError) -> None:
         sink, self.sink = self.sink, None

@@ -1,6 +1,5 @@
 """All character devices of a run, opened as the user named them, and the thread they live on."""
 import atexit
-import sys
 from collections.abc import Callable
 
 from pyemu.chardev.backend import Backend
@@ -14,6 +13,7 @@ from pyemu.chardev.signals import Signals
 from pyemu.chardev.socket import Socket
 from pyemu.chardev.stdio import Stdio
 from pyemu.config import ChardevConfig, UserError
+from pyemu.report import complain
 
 KINDS: dict[str, type[Backend]] = {
     "stdio": Stdio, "file": File, "null": Null, "pty": Pty, "unix": Socket, "tcp": Socket,
@@ -114,8 +114,7 @@ class Chardevs:
         self._opened.append(backend)
 
     def _on_crash(self, error: Exception) -> None:
-        print(f"pyemu: internal error: {type(error).__name__}: {error}", file=sys.stderr,
-              flush=True)
+        complain(f"internal error: {type(error).__name__}: {error}")
         self._quit(1)
 
     def _quit(self, status: int = 0) -> None:

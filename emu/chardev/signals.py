@@ -4,11 +4,11 @@ They are taken on the I/O thread, by way of a pipe, as the main thread may be de
 """
 import os
 import signal
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from pyemu.chardev.loop import IoLoop
+from pyemu.report import complain
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOPPING = (signal.SIGTSTP, signal.SIGCONT)
@@ -61,5 +61,5 @@ class Signals:
             self._on_stop()
             os._exit(128 + number)
         self._ending = True
-        print(f"pyemu: terminating on signal {number}", file=sys.stderr, flush=True)
+        complain(f"terminating on signal {number}")
         self._on_end()

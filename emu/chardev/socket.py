@@ -1,9 +1,9 @@
 """A stream socket, TCP or Unix, as server for one client at a time or as client."""
 import os
 import socket
-import sys
 
 from pyemu.chardev.backend import Backend
+from pyemu.report import complain
 
 
 class Socket(Backend):
@@ -23,7 +23,7 @@ class Socket(Backend):
             return
         self._listener = self._listening()
         if self.config.wait:
-            print(f"pyemu: waiting for connection on: {self.filename}", file=sys.stderr, flush=True)
+            complain(f"waiting for connection on: {self.filename}")
             self._peer, _ = self._listener.accept()
         self._listener.setblocking(False)
 

@@ -451,6 +451,14 @@ def test_the_terminal_is_restored_after_a_signal(number):
     assert session.end() == (0, True)
 
 
+def test_a_terminal_window_that_is_closed_ends_the_machine():
+    session = Session("mux")
+    session.expect(b"ready")
+    os.close(session.slave)
+    os.close(session.fd)
+    assert session.process.wait(10) == 0
+
+
 def test_ctrl_c_ends_where_it_is_not_the_guests():
     session = Session("plain")
     session.expect(b"ready")
