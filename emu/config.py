@@ -79,6 +79,7 @@ class Config:
     vga: str | None = "std"  # None: no display adapter
     nic: str | None = "e1000"  # None: no network adapter
     display: str = "none"
+    graphic: bool = True  # False: firmware and guest are to use the serial console (-nographic)
 
     chardevs: list[ChardevConfig] = field(default_factory=list)
     serials: list[str | None] = field(default_factory=list)  # chardev of COM1 to COM4

@@ -20,6 +20,7 @@ from pyemu.machine.ide_identify import default_geometry
 from pyemu.machine.linux_boot import LinuxBoot
 from pyemu.machine.pc import Parts, Pc
 from pyemu.monitor.monitor import Monitor
+from pyemu.report import complain
 from pyemu.runner import Runner
 
 MAC_ADDRESS = bytes.fromhex("525400123456")
@@ -75,7 +76,7 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, resources: ExitS
         files[linux_boot.ROM_FILE] = roms.load(linux_boot.OPTION_ROM, config.firmware_dirs)
         boot_order = [linux_boot.BOOT_PATH]
     firmware = FirmwareConfig(low_ram, high_ram, boot_menu=config.boot_menu, files=files,
-                              boot_order=boot_order, graphic=config.display != "none")
+                              boot_order=boot_order, graphic=config.graphic)
     settings = cmos.preset(low_ram, high_ram, boot=config.boot_order,
                            disks=[_geometry(drive) if drive else None for drive in drives])
     return Parts(ram=_allocate_ram(config.ram_bytes), bios=bios, vga_rom=vga_rom, drives=drives,
@@ -105,7 +106,8 @@ def _open_drives(config: Config, resources: ExitStack) -> list[Backend | None]:
     drives: list[Backend | None] = [None] * 4
     for drive in config.drives:
         try:
-            image = open_image(drive.file, drive.format, drive.read_only, drive.snapshot)
+            image = open_image(drive.file, drive.format, drive.read_only, drive.snapshot,
+                               report=complain)
         except BlockError as error:
             raise UserError(f"{drive.source}: {error}") from None
         resources.callback(image.close)

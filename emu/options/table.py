@@ -47,6 +47,7 @@ def show_version(request: Request, value: str) -> None:
 
 def nographic(request: Request, value: str) -> None:
     request.nographic = True
+    request.config.graphic = False
 
 
 def nodefaults(request: Request, value: str) -> None:
