@@ -9,6 +9,9 @@
 #define VECTOR_DEBUG 1
 #define VECTOR_NMI 2
 #define VECTOR_INVALID_OPCODE 6
+#define VECTOR_NOT_PRESENT 11
+#define VECTOR_PROTECTION 13
+#define ERROR_IDT 2
 #define OPCODE_ICEBP 0xf1
 #define DR6_HITS 0xfull
 
@@ -62,6 +65,9 @@ static void on_interrupt(void *uc, uint32_t vector, void *user)
         env->old_exception = -1;
         env->eip += 1;
     }
+    if (env->hflags & HF_LMA && (vector == VECTOR_NOT_PRESENT || vector == VECTOR_PROTECTION) &&
+        env->error_code & ERROR_IDT) /* which gate, counted in units of 16 bytes: it is 8 */
+        env->error_code = (env->error_code >> 1 & ~7) | ERROR_IDT;
     TRACE(cpu_exception, vcpu->cpu->exception_index, env->exception_is_int, env->error_code,
           env->segs[CS].selector, env->eip, env->cr[2]);
     guard_task_register(env);

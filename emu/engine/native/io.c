@@ -4,12 +4,15 @@
  * all but one itself and leaves count and index as if the instruction had looped so often. A kernel
  * read by firmware through IDE is 8 million IN otherwise.
  */
+#include <execinfo.h>
+
 #include "tracing.h"
 
 enum { UC_X86_INS_IN = 218, UC_X86_INS_OUT = 500 };
 
 #define PORTS 0x10000
 #define FLAG_TF 0x100
+#define FLAG_VM 0x20000
 
 static uint32_t ones(int size)
 {
@@ -95,8 +98,8 @@ static bool find_string(Vcpu *vcpu, bool input, int size, String *string)
 
     uint64_t count = env->regs[RCX] & string->index_mask;
     uint64_t room = (PAGE_SIZE - (address & ~PAGE_MASK)) / size;
-    if (string->index_mask == 0xffff && room > (0x10000 - string->index) / size)
-        room = (0x10000 - string->index) / size;
+    if ((string->index_mask - string->index) / size < room) /* the index wraps before */
+        room = (string->index_mask - string->index) / size + 1;
     string->items = count < room ? count : room;
     string->host = (uint8_t *)(address + entry->addend + size);
     return string->items > 1;
@@ -156,6 +159,24 @@ static bool write_block(Vcpu *vcpu, Port *port, const String *string, int size)
 
 /* --- single accesses --- */
 
+/* Unicorn lets every ring at the ports. Without the right this raises #GP, by siglongjmp.
+ *
+ * Translated code has stored neither RIP nor the flags, which are found by the address it called
+ * from: it is the last frame, since the unwinder knows none beyond. */
+static void check_rights(Vcpu *vcpu, uint32_t number, int size)
+{
+    enum { DEPTH = 16 };
+    Library *library = &vcpu->library;
+    Env *env = vcpu->env;
+    void *frames[DEPTH];
+    if ((env->hflags & HF_CPL) <= (env->eflags >> 12 & 3) && !(env->eflags & FLAG_VM))
+        return;
+    int depth = backtrace(frames, DEPTH);
+    library->restore_state(vcpu->cpu, (uintptr_t)frames[depth - 1], true);
+    (size == 1 ? library->check_io8 : size == 2 ? library->check_io16 : library->check_io32)
+        (env, number);
+}
+
 static uint32_t read_port(Vcpu *vcpu, uint16_t number, int size)
 {
     Port *port = vcpu->ports[number];
@@ -208,6 +229,7 @@ static uint32_t on_in(void *uc, uint32_t number, int size, void *user)
     String string;
     (void)uc;
 
+    check_rights(vcpu, number, size);
     if (port) {
         bool block = port->read_block && size <= port->width && find_string(vcpu, true, size, &string);
         vcpu_enter_python(vcpu);
@@ -231,6 +253,7 @@ static void on_out(void *uc, uint32_t number, int size, uint32_t value, void *us
     String string;
     (void)uc;
 
+    check_rights(vcpu, number, size);
     TRACE(cpu_out, number, size_letter(size), value);
     if (port) {
         bool block = port->write_block && size <= port->width && find_string(vcpu, false, size, &string);
