@@ -38,12 +38,14 @@ class Clock:
 
     source: a function that returns monotonic nanoseconds.
     on_earlier(deadline): called when the next deadline has moved forward.
+    on_jump(offset): called when virtual time has become the source's time less another offset.
     """
 
     def __init__(self, source: Callable[[], int] = time.monotonic_ns):
         self.source = source
         self.on_earlier: Callable[[int], None] = lambda deadline: None
         self._offset = source()
+        self.on_jump: Callable[[int], None] = lambda offset: None
         self._paused_at: int | None = 0
         self._queue: list[tuple[int, int, Timer]] = []
         self._order = itertools.count()
@@ -66,6 +68,7 @@ class Clock:
         if self._paused_at is not None:
             self._offset = self.source() - self._paused_at
             self._paused_at = None
+            self.on_jump(self._offset)
 
     def timer(self, callback: Callable[[], None], name: str = "") -> Timer:
         """A disarmed timer; `name` is what its trace events show."""

@@ -51,6 +51,7 @@ class Runner:
         self._thread = threading.Thread(target=self._main, name="vcpu", daemon=True)
         self.cpu.on_service = self._service
         self.clock.on_earlier = self._arm
+        self.clock.on_jump = self._set_offset
 
     # --- from any thread ---
 
@@ -182,6 +183,9 @@ class Runner:
 
     def _arm(self, deadline: int) -> None:
         self.cpu.arm(self.clock.host_time(deadline))
+
+    def _set_offset(self, offset: int) -> None:
+        self.cpu.clock_offset = offset
 
     # --- requests, carried out between two runs ---
 

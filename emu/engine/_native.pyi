@@ -13,6 +13,7 @@ class EngineError(RuntimeError): ...
 class Vcpu:
     on_service: Callable[[], None]
     on_acknowledge: Callable[[], int]
+    clock_offset: int
     rax: int
     rcx: int
     rdx: int

@@ -77,6 +77,7 @@ static int check_layout(Vcpu *vcpu)
         {0xc0000083, sentinel, &env->cstar, 8},
         {0xc0000084, sentinel, &env->fmask, 8},
         {0xc0000102, sentinel, &env->kernel_gs_base, 8},
+        {0xc0000103, 0x12345678, &env->tsc_aux, 8},
     };
 
     for (size_t i = 0; i < sizeof regs / sizeof *regs; i++)

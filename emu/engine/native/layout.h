@@ -49,14 +49,16 @@ typedef struct {
     uint32_t sysenter_cs, unused1;
     uint64_t sysenter_esp, sysenter_eip;
     uint64_t star, vm_hsave, lstar, cstar, fmask, kernel_gs_base;
-    uint8_t gap6[0x198];
+    uint8_t gap6[0x18];
+    uint64_t tsc_aux;
+    uint8_t gap7[0x178];
     uint64_t pat;
-    uint8_t gap7[0x60];
+    uint8_t gap8[0x60];
     int32_t error_code;
     int32_t exception_is_int;
     uint64_t exception_next_eip;
     uint64_t dr[8];
-    uint8_t gap8[0x20];
+    uint8_t gap9[0x20];
     int32_t old_exception;
 } Env;
 
@@ -73,6 +75,7 @@ AT(Env, xmm, 0x338);
 AT(Env, sysenter_cs, 0x12c0);
 AT(Env, star, 0x12d8);
 AT(Env, kernel_gs_base, 0x1300);
+AT(Env, tsc_aux, 0x1320);
 AT(Env, pat, 0x14a0);
 AT(Env, error_code, 0x1508);
 AT(Env, dr, 0x1518);

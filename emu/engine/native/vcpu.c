@@ -210,6 +210,8 @@ static PyMemberDef members[] = {
     {"on_service", T_OBJECT, offsetof(Vcpu, on_service), 0, "called when the doorbell has rung"},
     {"on_acknowledge", T_OBJECT, offsetof(Vcpu, on_acknowledge), 0,
      "called for the vector of an interrupt that is taken; -1: none after all"},
+    {"clock_offset", T_LONGLONG, offsetof(Vcpu, clock_offset), 0,
+     "monotonic time (ns) at which virtual time was 0; RDTSC follows it"},
     {"intr", T_BOOL, offsetof(Vcpu, intr), READONLY, "level of the INTR pin"},
     {0},
 };
@@ -230,7 +232,7 @@ static int init(Vcpu *vcpu, PyObject *args, PyObject *keywords)
         return -1;
     vcpu->next = vcpus;
     vcpus = vcpu;
-    if (deliver_install(vcpu) < 0 || syscall_install(vcpu) < 0 || memory_install(vcpu) < 0 ||
+    if (deliver_install(vcpu) < 0 || syscall_install(vcpu) < 0 || tsc_install(vcpu) < 0 || memory_install(vcpu) < 0 ||
         io_install(vcpu) < 0 || tlb_install(vcpu) < 0 || doorbell_open(vcpu) < 0)
         return -1;
     state_reset(vcpu);

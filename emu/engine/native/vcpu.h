@@ -51,6 +51,7 @@ typedef struct Vcpu {
     int64_t deadline;      /* CLOCK_MONOTONIC ns of the next timer, INT64_MAX: none */
     int64_t armed;         /* what the alarm thread waits for */
     bool closing;
+    int64_t clock_offset;  /* virtual time = CLOCK_MONOTONIC - this */
     pthread_mutex_t mutex;
     pthread_cond_t rung, rearmed;
     pthread_t alarm;
@@ -98,6 +99,9 @@ void doorbell_publish(Vcpu *vcpu);
 /* deliver.c */
 int deliver_install(Vcpu *vcpu);
 uint64_t vcpu_flags(Vcpu *vcpu);
+
+/* tsc.c */
+int tsc_install(Vcpu *vcpu);
 
 /* syscall.c */
 int syscall_install(Vcpu *vcpu);
