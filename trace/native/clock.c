@@ -1,6 +1,7 @@
 /* Keeps trace_line (see clock.h) close to CLOCK_MONOTONIC. */
 #include "clock.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +11,10 @@ struct trace_line trace_line;
 
 #define FIRST_NS 5000000ull     /* the first slope is taken over at least this long */
 #define STEER_NS 1000000000ull  /* and an error found is spread over so much */
+
+#define TIGHT_TICKS 3000ull     /* between two readings of the counter, about a microsecond */
+#define TRIES 50
+#define FEWEST_TRIES 5
 
 static uint64_t first_tsc, first_ns;
 static int steady = -1; /* whether the kernel itself trusts the counter */
@@ -26,11 +31,11 @@ static int counter_is_steady(void)
     return strncmp(name, "tsc", 3) == 0 || strncmp(name, "kvm-clock", 9) == 0;
 }
 
-/* Both clocks at one moment: the tightest of a few tries. */
-static void sample(uint64_t *tsc, uint64_t *ns)
+/* Both clocks at one moment: the tightest of a few tries. False if all were interrupted. */
+static bool sample(uint64_t *tsc, uint64_t *ns)
 {
     uint64_t best = UINT64_MAX;
-    for (int i = 0; i < 5; i++) {
+    for (int i = 0; i < TRIES && (i < FEWEST_TRIES || best > TIGHT_TICKS); i++) {
         uint64_t before = __rdtsc(), now = kernel_ns(), after = __rdtsc();
         if (after - before < best) {
             best = after - before;
@@ -38,16 +43,19 @@ static void sample(uint64_t *tsc, uint64_t *ns)
             *ns = now;
         }
     }
+    return best <= TIGHT_TICKS;
 }
 
 void trace_clock_steer(void)
 {
+    uint64_t tsc = 0, ns = 0;
+    if (steady == 0 || !sample(&tsc, &ns))
+        return;
     if (steady < 0) {
         steady = counter_is_steady();
-        sample(&first_tsc, &first_ns);
+        first_tsc = tsc;
+        first_ns = ns;
     }
-    uint64_t tsc, ns;
-    sample(&tsc, &ns);
     if (!steady || ns - first_ns < FIRST_NS || tsc <= first_tsc)
         return;
     double slope = (double)(ns - first_ns) / (double)(tsc - first_tsc);

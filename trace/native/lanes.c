@@ -395,7 +395,7 @@ static void *write_forever(void *unused)
         pthread_mutex_unlock(&drain_lock);
         if (stop)
             return NULL;
-        pause = DRAIN_NS;
+        pause = pause * 2 < DRAIN_NS ? pause * 2 : DRAIN_NS; /* the clock's slope gets better */
     }
 }
 
