@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, NamedTuple
 
+from pyemu.trace._ring import scan
 from pyemu.trace.grammar import Event
 
 FILE_HEADER = struct.Struct("=QQQ")
@@ -101,6 +102,7 @@ class TraceReader:
         self.has_header = header
         self.problems: list[str] = []
         self.recovered = 0  # records found in the ring file
+        self.position = 0  # bytes read, about
         self._by_name = {event.name: event for event in self.events}
         self._file: IO[bytes] = open(path, "rb")  # noqa: SIM115
         try:
@@ -146,6 +148,10 @@ class TraceReader:
         if version != VERSION:
             raise TraceFormatError(f"{self.path}: byte 16: unknown version {version} of the log "
                                    f"format, expected {VERSION}")
+
+    def __len__(self) -> int:
+        """Bytes of the file."""
+        return len(self._data)
 
     def __iter__(self) -> Iterator[Record]:
         self.problems.clear()
@@ -214,34 +220,62 @@ class TraceReader:
         unpack = RECORD.unpack_from if self.has_header else _unpack_bare
         kind_size = TYPE_BYTES if self.has_header else 0
         header_size = RECORD.size - TYPE_BYTES + kind_size
-        while at < end:
-            if self.has_header and end - at >= TYPE_BYTES and data[at:at + 8] == _MAPPING_WORD:
-                size = self._mapping(table, at, end)
-                if size == 0:
-                    return
-                at += size
-                continue
-            if end - at < header_size:
-                self._problem(at, f"the last record is cut off after {end - at} bytes")
-                return
+        while end - at >= header_size:
+            self.position = at
             kind, number, ns, length, pid = unpack(data, at)
-            if kind != TYPE_EVENT or not 24 <= length <= LONGEST_RECORD:
-                what = (f"a record of unknown type {kind:#x}" if kind != TYPE_EVENT
-                        else f"a record of impossible length {length}")
-                found = self._resynchronise(table, at + 1, end)
-                skipped = f"; {found - at} bytes skipped" if found < end else "; nothing follows"
-                self._problem(at, what + skipped)
-                at = found
-                continue
             stop = at + kind_size + length
-            if stop > end:
-                self._problem(at, f"the last record is cut off after {end - at} bytes, "
-                                  f"expected {kind_size + length}")
-                return
+            if kind != TYPE_EVENT or not 24 <= length <= LONGEST_RECORD or stop > end:
+                at = self._other(table, at, end)
+                continue
             record = table.decode(data, at, number, ns, pid, at + header_size, stop)
             if record is not None:
                 yield record
             at = stop
+        while at < end:
+            at = self._other(table, at, end)
+
+    def _other(self, table: "_Table", at: int, end: int) -> int:
+        """Take in what lies at `at` and is no whole event record; returns what follows it."""
+        data = self._data
+        if self.has_header and end - at >= TYPE_BYTES and data[at:at + 8] == _MAPPING_WORD:
+            size = self._mapping(table, at, end)
+            return at + size if size else end
+        kind_size = TYPE_BYTES if self.has_header else 0
+        if end - at < RECORD.size - TYPE_BYTES + kind_size:
+            self._problem(at, f"the last record is cut off after {end - at} bytes")
+            return end
+        kind, _, _, length, _ = (RECORD.unpack_from if kind_size else _unpack_bare)(data, at)
+        if kind == TYPE_EVENT and 24 <= length <= LONGEST_RECORD:
+            self._problem(at, f"the last record is cut off after {end - at} bytes, "
+                              f"expected {kind_size + length}")
+            return end
+        what = (f"a record of unknown type {kind:#x}" if kind != TYPE_EVENT
+                else f"a record of impossible length {length}")
+        found = self._resynchronise(table, at + 1, end)
+        skipped = f"; {found - at} bytes skipped" if found < end else "; nothing follows"
+        self._problem(at, what + skipped)
+        return found
+
+    def chunks(self, most: int = 1 << 20) -> Iterator["Chunk"]:
+        """The same records as columns, at most so many at once; of files with a header only."""
+        self.problems.clear()
+        table = _Table(self._by_name, {}, self._problem)
+        ring = RingFile.beside(self.path)
+        at, end = FILE_HEADER.size, len(self._data)
+        if ring is not None:
+            end = min(end, ring.file_offset)
+        while at < end:
+            offsets, ids, times, stop = scan(self._data, at, end, most)
+            if offsets:
+                yield Chunk(self._data, offsets, ids, times, table)
+            at = stop
+            if len(offsets) < 8 * most and at < end:
+                at = self._other(table, at, end)
+        if ring is not None:
+            left = b"".join(record for _, record in ring.raw(table))
+            offsets, ids, times, _ = scan(left, 0, len(left), max(1, len(left) // RECORD.size))
+            self.recovered = len(offsets) // 8
+            yield Chunk(left, offsets, ids, times, table)
 
     def _mapping(self, table: "_Table", at: int, end: int) -> int:
         """Learn an event's number; returns the bytes that took, or 0 at the end of the file."""
@@ -302,7 +336,7 @@ class _Table:
         try:
             entry = self.known[number]
         except KeyError:
-            entry = self.known[number] = self._look_up(number, at)
+            entry = self.known[number] = self.look_up(number, at)
         if entry is None:
             return None
         event, decoder = entry
@@ -312,7 +346,7 @@ class _Table:
             self.problem(at, f"event '{event.name}' does not fit its declaration: {error}")
             return None
 
-    def _look_up(self, number: int, at: int) -> tuple[Event, Decoder] | None:
+    def look_up(self, number: int, at: int) -> tuple[Event, Decoder] | None:
         name = self.names.get(number)
         if name is None:
             self.problem(at, f"event number {number} has no name in this file")
@@ -323,6 +357,23 @@ class _Table:
                              "file, try using trace-events-all instead")
             return None
         return event, decoder_for(event.types)
+
+
+class Chunk(NamedTuple):
+    """Records as columns of 64-bit words: where they are in `data`, event numbers, times (ns)."""
+
+    data: Any
+    offsets: bytes
+    ids: bytes
+    times: bytes
+    table: _Table
+
+    def event(self, number: int) -> Event | None:
+        """The event of that number; a problem is noted if there is none."""
+        if number not in self.table.known:
+            self.table.known[number] = self.table.look_up(number, 0)
+        entry = self.table.known[number]
+        return entry[0] if entry else None
 
 
 class RingFile:
@@ -355,10 +406,18 @@ class RingFile:
 
     def records(self, table: _Table) -> Iterator[Record]:
         """What had not been written yet, in the order of time."""
-        lanes = [self._lane(number, table) for number in range(len(self.lanes))]
-        yield from heapq.merge(*lanes, key=lambda record: record.timestamp_ns)
+        for ns, raw in self.raw(table):
+            _, event, _, _, pid = RECORD.unpack_from(raw)
+            record = table.decode(raw, 0, event, ns, pid, RECORD.size, len(raw))
+            if record is not None:
+                yield record
 
-    def _lane(self, number: int, table: _Table) -> Iterator[Record]:
+    def raw(self, table: _Table) -> Iterator[tuple[int, bytes]]:
+        """The same as (time, bytes of the record)."""
+        lanes = [self._lane(number, table) for number in range(len(self.lanes))]
+        yield from heapq.merge(*lanes, key=lambda timed: timed[0])
+
+    def _lane(self, number: int, table: _Table) -> Iterator[tuple[int, bytes]]:
         head, _, dropped, dropped_ns = self.lanes[number]
         tail = self.tails[number]
         if not 0 <= head - tail <= self.size:
@@ -371,17 +430,19 @@ class RingFile:
             piece = (lane + lane)[start:start + head - tail]
         at = 0
         while at < len(piece):
-            kind, event, ns, length, pid = RECORD.unpack_from(piece, at)
+            if len(piece) - at < RECORD.size:
+                table.problem(0, f"lane {number} of {self.path} is damaged")
+                return
+            kind, _, ns, length, _ = RECORD.unpack_from(piece, at)
             stop = at + TYPE_BYTES + length
             if kind != TYPE_EVENT or length < 24 or stop > len(piece):
                 table.problem(0, f"lane {number} of {self.path} is damaged")
                 return
-            record = table.decode(piece, at, event, ns, pid, at + RECORD.size, stop)
-            if record is not None:
-                yield record
+            yield ns, piece[at:stop]
             at = stop
         if dropped:
-            yield Record(DROPPED, dropped_ns, self.pid, (dropped,))
+            yield dropped_ns, RECORD.pack(TYPE_EVENT, DROPPED_ID, dropped_ns, 32, self.pid) \
+                + dropped.to_bytes(8, "little")
 
 
 def is_alive(pid: int) -> bool:

@@ -5,6 +5,7 @@
 #include "filter.h"
 #include "lanes.h"
 #include "log.h"
+#include "scan.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -191,6 +192,7 @@ static PyMethodDef methods[] = {
     {"log_open", py_log_open, METH_VARARGS, log_open_doc},
     {"log", py_log, METH_O, log_doc},
     {"log_flush", py_log_flush, METH_NOARGS, log_flush_doc},
+    {"scan", py_scan, METH_VARARGS, SCAN_DOC},
     {"now", py_now, METH_NOARGS, "now() -> int\n\nThe clock of the records, in nanoseconds."},
     {NULL, NULL, 0, NULL},
 };

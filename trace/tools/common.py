@@ -1,0 +1,108 @@
+"""What the commands share: opening a trace, walking it with a progress bar, tables."""
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pyemu.trace.grammar import Event
+from pyemu.trace.reader import TraceReader
+from pyemu.trace.simpletrace import load_events, tell_recovered
+
+PATIENCE = 1.0  # seconds before a progress bar appears
+WIDTH = 40
+
+
+@contextmanager
+def opened(path: str, events: str | None) -> Iterator[TraceReader]:
+    with TraceReader(path, load_events(events)) as reader:
+        yield reader
+        tell_recovered(reader)
+
+
+class Progress:
+    """A bar on the terminal, once something has taken longer than PATIENCE."""
+
+    def __init__(self, total: int):
+        self.total = max(total, 1)
+        self.start = self.last = time.monotonic()
+        self.shown = False
+
+    def at(self, done: int) -> None:
+        now = time.monotonic()
+        if not sys.stderr.isatty() or now - self.start < PATIENCE or now - self.last < 0.1:
+            return
+        self.last, self.shown = now, True
+        filled = min(WIDTH, WIDTH * done // self.total)
+        print(f"\r[{'#' * filled}{'.' * (WIDTH - filled)}] {100 * done // self.total:3d} %",
+              end="", file=sys.stderr, flush=True)
+
+    def end(self) -> None:
+        if self.shown:
+            print("\r" + " " * (WIDTH + 10) + "\r", end="", file=sys.stderr, flush=True)
+
+
+def columns(reader: TraceReader) -> Iterator[Any]:
+    """Parts of the trace (see pyemu.trace.columns) with a progress bar."""
+    from pyemu.trace.columns import parts
+    progress = Progress(len(reader))
+    try:
+        for part in parts(reader):
+            yield part
+            progress.at(int(part.offsets[-1]) if len(part) else 0)
+    finally:
+        progress.end()
+
+
+def records(reader: TraceReader, every: int = 4096) -> Iterator[Any]:
+    """The records one by one with a progress bar."""
+    progress = Progress(len(reader))
+    try:
+        for number, record in enumerate(reader):
+            if number % every == 0:
+                progress.at(reader.position)
+            yield record
+    finally:
+        progress.end()
+
+
+def declared(reader: TraceReader, name: str) -> Event:
+    """The event of that name. Raises ValueError."""
+    for event in reader.events:
+        if event.name == name:
+            return event
+    raise ValueError(f"unknown event '{name}'")
+
+
+def argument_of(event: Event, name: str) -> int:
+    """The argument's position. Raises ValueError."""
+    names = [argument for _, argument in event.args]
+    if name not in names:
+        raise ValueError(f"event '{event.name}' has no argument '{name}', only "
+                         + (", ".join(names) or "none"))
+    return names.index(name)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> str:
+    """Text columns, the first `left` of them to the left."""
+    cells = [list(head), *([str(cell) for cell in row] for row in rows)]
+    widths = [max(len(row[n]) for row in cells) for n in range(len(head))]
+    return "\n".join("  ".join(
+        cell.ljust(width) if n < left else cell.rjust(width)
+        for n, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+        for row in cells)
+
+
+def us(nanoseconds: float) -> str:
+    return f"{nanoseconds / 1000:.3f}"
+
+
+def bars(powers: Iterable[tuple[int, int]], unit: str = "us") -> str:
+    """A histogram by powers of two, as text."""
+    rows = list(powers)
+    most = max((count for _, count in rows), default=0)
+    lines = []
+    for limit, count in rows:
+        label = us(limit) if unit == "us" else str(limit)
+        lines.append(f"  < {label:>12} {unit} {count:>10} {'#' * (-(-WIDTH * count // most))}")
+    return "\n".join(lines)
