@@ -2,19 +2,20 @@
 import argparse
 import fcntl
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from pyemu.images import mini
+from pyemu.images import cirros, mini
 from pyemu.images.host import BuildError
 
-IMAGES = {
+IMAGES: dict[str, Callable[[Path, Path], None]] = {
     "mini": partial(mini.build, architecture="amd64"),
+    "cirros": cirros.build,
     "mini32": partial(mini.build, architecture="i386"),
 }
-DEFAULTS = ("mini",)  # what "all" means
+DEFAULTS = ("mini", "cirros")  # what "all" means
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -24,19 +24,34 @@ class BuildError(Exception):
 
 def run(*command: str | int | Path, cwd: Path | None = None) -> str:
     """What `command` prints. Raises BuildError if it is missing or fails."""
+    done = start(*command, cwd=cwd)
+    if done.returncode:
+        lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
+        reason = lines[-1] if lines else f"exit status {done.returncode}"
+        raise BuildError(f"{command[0]}: {reason}")
+    return done.stdout
+
+
+def start(
+    *command: str | int | Path, cwd: Path | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """How `command` ended and what it printed. Raises BuildError if it is missing."""
     words = [str(word) for word in command]
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), *SYSTEM_FOLDERS))
     program = shutil.which(words[0], path=path)
     if program is None:
-        raise BuildError(f"{words[0]}: not found (make setup installs images/packages.txt)")
-    done = subprocess.run(
+        raise BuildError(f"{words[0]}: not found (make image-tools installs images/packages.txt)")
+    return subprocess.run(
         [program, *words[1:]], cwd=cwd, env={**os.environ, **ENVIRONMENT, "PATH": path},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode:
-        lines = (done.stderr.strip() or done.stdout.strip()).splitlines()
-        reason = lines[-1] if lines else f"exit status {done.returncode}"
-        raise BuildError(f"{words[0]}: {reason}")
-    return done.stdout
+
+
+def installed(path: Path, package: str) -> bytes:
+    """The contents of a file of the host. Raises BuildError if its package is not there."""
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise BuildError(f"{path}: not found (Debian package {package})") from None
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from pyemu.images.disk import (
     Partition,
     master_boot_record,
 )
-from pyemu.images.host import finished, run
+from pyemu.images.host import finished, installed, run
 from pyemu.images.packages import Packages, only_file
 from pyemu.images.tree import Tree
 
@@ -67,8 +67,9 @@ def _root(packages: Packages) -> Tree:
 
 def _write_disk(image: Path, files: dict[str, bytes]) -> None:
     partition = Partition(FAT16_LBA, FIRST_SECTOR, SIZE // SECTOR - FIRST_SECTOR)
+    code = installed(MBR_CODE, "syslinux-common")
     with image.open("wb") as disk:
-        disk.write(master_boot_record(MBR_CODE.read_bytes(), partition, DISK_SERIAL))
+        disk.write(master_boot_record(code, partition, DISK_SERIAL))
         disk.truncate(SIZE)
     offset = partition.start * SECTOR
     file_system = f"{image}@@{offset}"

@@ -7,7 +7,7 @@ from pyemu.images import cpio
 from pyemu.images.__main__ import main
 from pyemu.images.busybox import tool_names
 from pyemu.images.disk import FAT16_LBA, LINUX, Partition, master_boot_record
-from pyemu.images.host import BuildError, finished, run
+from pyemu.images.host import BuildError, finished, installed, run
 from pyemu.images.packages import Packages, only_file
 from pyemu.images.tree import Tree
 
@@ -122,6 +122,11 @@ def test_a_missing_host_tool_is_named():
 def test_a_failing_host_tool_gives_its_last_line():
     with pytest.raises(BuildError, match=r"^sh: second$"):
         run("sh", "-c", "echo first >&2; echo second >&2; exit 3")
+
+
+def test_a_missing_file_of_the_host_comes_with_its_package(tmp_path):
+    with pytest.raises(BuildError, match=r"not found \(Debian package grub-pc-bin\)"):
+        installed(tmp_path / "boot.img", "grub-pc-bin")
 
 
 def test_only_file_wants_exactly_one(tmp_path):
