@@ -40,7 +40,7 @@ def start(
     path = os.pathsep.join((os.environ.get("PATH", os.defpath), *SYSTEM_FOLDERS))
     program = shutil.which(words[0], path=path)
     if program is None:
-        raise BuildError(f"{words[0]}: not found (make image-tools installs images/packages.txt)")
+        raise BuildError(f"{words[0]}: not found (make image-packages installs it)")
     return subprocess.run(
         [program, *words[1:]], cwd=cwd, env={**os.environ, **ENVIRONMENT, "PATH": path},
         stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)

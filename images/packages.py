@@ -27,7 +27,10 @@ class Packages:
         self.options: list[str] = ["-qq"]
         if architecture != run("dpkg", "--print-architecture").strip():
             self.options += self._foreign(architecture)
-            run("apt-get", "update", *self.options)
+            try:
+                run("apt-get", "update", *self.options)
+            except BuildError as error:  # what the lists still lack shows when it is asked for
+                print(error, flush=True)
 
     def folder(self, name: str) -> Path:
         """The unpacked files of package `name`. Raises BuildError if apt cannot get it."""
