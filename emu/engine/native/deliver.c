@@ -98,6 +98,12 @@ static void on_breakpoint(Cpu *cpu)
     vcpu->library.loop_exit(cpu);
 }
 
+bool deliver_pending(const Vcpu *vcpu)
+{
+    return (vcpu->nmi && !(vcpu->env->hflags2 & HF2_NMI)) ||
+           (vcpu->intr && vcpu->env->eflags & FLAG_IF);
+}
+
 static int acknowledge(Vcpu *vcpu)
 {
     int vector = -1;
@@ -131,14 +137,17 @@ static bool exec_interrupt(Cpu *cpu, int request)
 {
     Vcpu *vcpu = vcpu_of(cpu);
     Env *env = vcpu->env;
+    bool waking = vcpu->waking;
     int vector = -1;
     (void)request;
 
+    vcpu->waking = false;
     atomic_store(&cpu->interrupt_request, 0);
     if (atomic_exchange(&vcpu->doorbell, false))
         service(vcpu);
     vcpu->restart = tracing_changed(vcpu);
     if (vcpu->stopping || vcpu->restart) {
+        cpu->halted = waking;
         vcpu->library.emu_stop(vcpu->uc);
         return false;
     }
@@ -151,8 +160,13 @@ static bool exec_interrupt(Cpu *cpu, int request)
     }
     if (vcpu->intr || vcpu->nmi || atomic_load(&vcpu->doorbell))
         atomic_store(&cpu->interrupt_request, CPU_INTERRUPT_HARD);
-    if (vector < 0)
+    if (vector < 0) {
+        if (waking) { /* the interrupt was withdrawn: back into HLT */
+            cpu->halted = 1;
+            vcpu->library.emu_stop(vcpu->uc);
+        }
         return false;
+    }
     TRACE(cpu_interrupt, vector, env->segs[CS].selector, env->eip);
     guard_task_register(env);
     vcpu->library.do_hardirq(env, vector, 1);

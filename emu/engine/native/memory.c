@@ -153,13 +153,15 @@ static PyObject *call_read(PyObject *read, uint64_t offset, unsigned size)
 
 static uint64_t device_read(void *uc, uint64_t offset, unsigned size, void *user)
 {
-    Region *region = user;
-    uint64_t value = ~0ull;
+    const Region *region = user;
+    uint64_t value = ~0ull, address = region->start + offset;
     (void)uc;
     if (region->read) {
         Vcpu *vcpu = region->vcpu;
         vcpu_enter_python(vcpu);
-        PyObject *result = call_read(region->read, offset, size);
+        PyObject *read = Py_NewRef(region->read); /* the device may unmap the region */
+        PyObject *result = call_read(read, offset, size);
+        Py_DECREF(read);
         if (result) {
             value = PyLong_AsUnsignedLongLongMask(result);
             Py_DECREF(result);
@@ -170,7 +172,7 @@ static uint64_t device_read(void *uc, uint64_t offset, unsigned size, void *user
     }
     if (size < 8)
         value &= (1ull << 8 * size) - 1;
-    TRACE(mmio_read, region->start + offset, size, value);
+    TRACE(mmio_read, address, size, value);
     return value;
 }
 
@@ -185,7 +187,9 @@ static void device_write(void *uc, uint64_t offset, unsigned size, uint64_t valu
     vcpu_enter_python(vcpu);
     PyObject *arguments[4] = {NULL, PyLong_FromUnsignedLongLong(offset), PyLong_FromLong(size),
                               PyLong_FromUnsignedLongLong(value)};
-    PyObject *result = PyObject_Vectorcall(region->write, arguments + 1, 3, NULL);
+    PyObject *write = Py_NewRef(region->write); /* the device may unmap the region */
+    PyObject *result = PyObject_Vectorcall(write, arguments + 1, 3, NULL);
+    Py_DECREF(write);
     for (int i = 1; i < 4; i++)
         Py_XDECREF(arguments[i]);
     if (!result)

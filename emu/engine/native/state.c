@@ -40,8 +40,7 @@ static PyObject *get_segment(Vcpu *vcpu, void *closure)
 static PyObject *get_can_wake(Vcpu *vcpu, void *closure)
 {
     (void)closure;
-    return PyBool_FromLong(vcpu->stopping || vcpu->nmi ||
-                           (vcpu->intr && vcpu->env->eflags & 0x200));
+    return PyBool_FromLong(vcpu->stopping || deliver_pending(vcpu));
 }
 
 #define REGISTER(name, field) {name, (getter)get_field, (setter)set_field, NULL, FIELD(field)}

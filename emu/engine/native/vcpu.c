@@ -58,18 +58,26 @@ int vcpu_check(int error, Vcpu *vcpu, const char *what)
 PyDoc_STRVAR(run_doc,
 "run() -> int\n--\n\n"
 "Execute the guest until stop(), HLT or a triple fault: STOPPED, HALTED or TRIPLE_FAULT.\n"
+"In HLT it returns at once unless there is an interrupt to wake for.\n"
 "Raises what a callback raised, or EngineError.");
 
 static PyObject *run(Vcpu *vcpu, PyObject *unused)
 {
     int error;
     (void)unused;
+    if (vcpu->stopping) { /* before it starts, which would end HLT */
+        vcpu->stopping = false;
+        return PyLong_FromLong(STOPPED);
+    }
+    if (vcpu->cpu->halted && !deliver_pending(vcpu))
+        return PyLong_FromLong(HALTED);
     vcpu->in_software_interrupt = false;
     do {
         vcpu->restart = false;
         if (tracing_changed(vcpu) && tracing_adapt(vcpu) < 0)
             return NULL;
         vcpu->executing = true;
+        vcpu->waking = vcpu->cpu->halted;
         vcpu->thread = PyEval_SaveThread();
         doorbell_publish(vcpu);
         tracing_first_block(vcpu);

@@ -48,6 +48,7 @@ typedef struct Vcpu {
     bool stopping;         /* leave run() */
     bool intr, nmi;        /* the pins */
     bool executing;        /* in run() */
+    bool waking;           /* leaving HLT for an interrupt that is not taken yet */
     int64_t deadline;      /* CLOCK_MONOTONIC ns of the next timer, INT64_MAX: none */
     int64_t armed;         /* what the alarm thread waits for */
     bool closing;
@@ -99,6 +100,8 @@ void doorbell_publish(Vcpu *vcpu);
 /* deliver.c */
 int deliver_install(Vcpu *vcpu);
 uint64_t vcpu_flags(Vcpu *vcpu);
+/* Whether an interrupt would be taken now, shadows aside. */
+bool deliver_pending(const Vcpu *vcpu);
 
 /* tsc.c */
 int tsc_install(Vcpu *vcpu);
