@@ -83,6 +83,7 @@ static PyObject *run(Vcpu *vcpu, PyObject *unused)
         tracing_first_block(vcpu);
         if (vcpu->intr || vcpu->nmi || vcpu->stopping || atomic_load(&vcpu->doorbell))
             vcpu_kick(vcpu);
+        trace_api->tick();
         error = vcpu->library.emu_start(vcpu->uc, vcpu->env->eip, 0, 0, 0);
         PyEval_RestoreThread(vcpu->thread);
         vcpu->executing = false;
