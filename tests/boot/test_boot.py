@@ -1,0 +1,56 @@
+"""Guests that boot: for each the options, then what is to appear and the keys that answer it."""
+import pytest
+
+from .console import IMAGES, PYEMU, Console
+
+TIMEOUT = 120  # seconds for each text; most come within five
+
+LOGIN = [("mini login:", ""), ("# ", "cat /proc/cmdline /proc/meminfo\n"), ("MemFree", "")]
+POWER_OFF = [("# ", "poweroff\n"), ("reboot: Power down", "")]
+MINI = f"-drive file={IMAGES}/mini.img,format=raw,snapshot=on"
+
+GUESTS = {
+    "a bare image, probed": (
+        f"{IMAGES}/mini.img -snapshot -nographic",
+        [("WARNING: Image format was not specified", ""), ("SYSLINUX", ""), *LOGIN, *POWER_OFF]),
+    "96 MiB of memory": (  # with less SYSLINUX and the kernel come to grief on any PC
+        f"-m 96 {MINI} -nographic", [*LOGIN, *POWER_OFF]),
+    "memory above 4 GiB": (
+        f"-m 4G {MINI} -nographic",
+        [("mem 0x0000000100000000-0x000000013fffffff] usable", ""), *LOGIN, *POWER_OFF]),
+    "disk on the secondary channel, without display and network": (
+        f"-nodefaults -serial stdio {MINI},index=2", [*LOGIN, *POWER_OFF]),
+    "an Intel CPU": (
+        f"-cpu Haswell {MINI} -nographic",
+        [("CPU0: Intel Core Processor (Haswell", ""), *LOGIN, *POWER_OFF]),
+    "boot menu": (
+        f"-boot menu=on {MINI} -nographic",
+        [("Press ESC for boot menu", "\x1b"), ("1. ata0-0: PYEMU HARDDISK", "1"),
+         ("SYSLINUX", "\x01x")]),
+    "guest reboots, -no-reboot": (
+        f"-no-reboot {MINI} -nographic",
+        [*LOGIN, ("# ", "reboot\n"), ("reboot: Restarting system", "")]),
+    "no disk": (
+        "-boot order=c -net none -nographic", [("No bootable device.", "\x01x")]),
+}
+
+
+@pytest.mark.parametrize(("options", "steps"), GUESTS.values(), ids=GUESTS.keys())
+def test_guest(options, steps):
+    with Console([PYEMU, *options.split()]) as console:
+        for text, keys in steps:
+            console.expect(text, TIMEOUT)
+            if keys:
+                console.send(keys.encode())
+        assert console.wait() == 0
+
+
+def test_no_shutdown_leaves_the_machine_to_the_monitor():
+    options = f"-no-shutdown {MINI} -nographic"
+    with Console([PYEMU, *options.split()]) as console:
+        for text, keys in [*LOGIN, *POWER_OFF]:
+            console.expect(text, TIMEOUT)
+            console.send(keys.encode())
+        assert console.monitor("info status") == "VM status: paused (shutdown)\n"
+        console.send(b"\x01x")
+        assert console.wait() == 0
