@@ -61,6 +61,14 @@ class ChardevConfig:
 
 
 @dataclass
+class QmpConfig:
+    """One monitor for programs."""
+
+    chardev: str
+    pretty: bool = False  # with line breaks and indents
+
+
+@dataclass
 class Config:
     """The whole machine and how to run it."""
 
@@ -84,6 +92,7 @@ class Config:
     chardevs: list[ChardevConfig] = field(default_factory=list)
     serials: list[str | None] = field(default_factory=list)  # chardev of COM1 to COM4
     monitors: list[str] = field(default_factory=list)  # chardev of each monitor
+    qmp: list[QmpConfig] = field(default_factory=list)
     debugcon: str | None = None  # chardev of the debug port
 
     snapshot: bool = False  # drives that do not say otherwise keep their writes in memory

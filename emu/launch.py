@@ -20,6 +20,7 @@ from pyemu.machine.ide_identify import default_geometry
 from pyemu.machine.linux_boot import LinuxBoot
 from pyemu.machine.pc import Parts, Pc
 from pyemu.monitor.monitor import Monitor
+from pyemu.monitor.qmp.session import Session
 from pyemu.report import complain
 from pyemu.runner import Runner
 
@@ -44,13 +45,18 @@ def _run(config: Config, resources: ExitStack) -> int:
     parts = _gather(config, runner, chardevs, resources)
     runner.machine = Pc(runner.cpu, runner.clock, runner.ports, runner.memory, runner, parts)
     monitors = [Monitor(runner, config, chardevs, ident) for ident in config.monitors]
+    sessions = [Session(runner, config, chardevs, qmp.chardev, qmp.pretty) for qmp in config.qmp]
     for monitor in monitors:
         monitor.start()
+    for session in sessions:
+        session.start()
     chardevs.start()
     runner.start(paused=config.start_paused)
     runner.wait()
     chardevs.release_writers()
     runner.join()
+    for session in sessions:
+        session.finish()
     if runner.error is not None:
         raise runner.error
     return runner.exit_status or 0

@@ -30,6 +30,8 @@ class Runner:
     machine's `System`, the runner does what chips request after the instruction that asked.
 
     on_state: called with each new `RunState`, on the vCPU's thread.
+    on_event: called with the name of what has happened and its data, as QMP tells of it (RESET,
+    SHUTDOWN, STOP, RESUME, POWERDOWN), on the vCPU's thread.
     """
 
     def __init__(self, cpu_model: str, *, no_reboot: bool = False, no_shutdown: bool = False):
@@ -42,6 +44,7 @@ class Runner:
         self.no_shutdown = no_shutdown
         self.state = RunState.PRELAUNCH
         self.on_state: list[Callable[[RunState], None]] = []
+        self.on_event: list[Callable[[str, dict[str, Any]], None]] = []
         self.exit_status: int | None = None
         self.error: BaseException | None = None
 
@@ -109,14 +112,25 @@ class Runner:
 
     def powerdown(self) -> None:
         """Press the power button: the guest decides."""
-        self.call(lambda: self.machine.power_button())
+        def press() -> None:
+            self._tell("POWERDOWN")
+            self.machine.power_button()
+        self.call(press)
 
     def quit(self, status: int = 0, cause: str = "host-qmp-quit") -> None:
         """End the machine, and `wait()`, with this exit status."""
-        self.post(lambda: self._request(lambda: self._end(status)))
+        def end() -> None:
+            self._tell_cause("SHUTDOWN", cause)
+            self._end(status)
+        self.post(lambda: self._request(end))
 
     def status(self) -> str:
         return self.state.text
+
+    @property
+    def thread_id(self) -> int:
+        """The host's number for the vCPU's thread."""
+        return self._thread.native_id or 0
 
     # --- System: on the vCPU's thread ---
 
@@ -124,7 +138,7 @@ class Runner:
         self._request(lambda: self._reset(cause))
 
     def shutdown_request(self, cause: str) -> None:
-        self._request(self._shut_down)
+        self._request(lambda: self._shut_down(cause))
 
     def _request(self, action: Callable[[], None]) -> None:
         self._requests.append(action)
@@ -195,20 +209,32 @@ class Runner:
         self.machine.reset()
 
     def _reset(self, cause: str) -> None:
-        if self.no_reboot and cause == "guest-reset":
-            self._shut_down()
-        else:
-            self._set_power_on_state()
+        if self.no_reboot:
+            self._shut_down(cause)
+            return
+        self._set_power_on_state()
+        self._tell_cause("RESET", cause)
+        if self.state is not RunState.RUNNING:
+            self._set_state(RunState.PRELAUNCH)
 
-    def _shut_down(self) -> None:
-        self._set_state(RunState.SHUTDOWN)
-        if not self.no_shutdown:
+    def _shut_down(self, cause: str) -> None:
+        self._tell_cause("SHUTDOWN", cause)
+        if self.no_shutdown:
+            self._set_state(RunState.SHUTDOWN)
+        else:
             self._end(0)
 
     def _end(self, status: int) -> None:
+        self.exit_status = status
         if self.state is RunState.RUNNING:
             self._set_state(RunState.SHUTDOWN)
-        self.exit_status = status
+
+    def _tell_cause(self, event: str, cause: str) -> None:
+        self._tell(event, guest=cause.startswith("guest-"), reason=cause)
+
+    def _tell(self, event: str, **data: Any) -> None:
+        for notify in self.on_event:
+            notify(event, data)
 
     def _set_state(self, state: RunState) -> None:
         if state is self.state:
@@ -228,3 +254,7 @@ class Runner:
             self.cpu.stop()
         for notify in self.on_state:
             notify(state)
+        if running:
+            self._tell("RESUME")
+        elif old is RunState.RUNNING and self.exit_status is None:
+            self._tell("STOP")

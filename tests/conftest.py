@@ -23,3 +23,13 @@ class FakeClock(Clock):
 @pytest.fixture
 def clock():
     return FakeClock()
+
+
+def pytest_addoption(parser):
+    parser.addoption("--messages", type=int, default=3000, metavar="N",
+                     help="how many messages each protocol is fuzzed with (100000 for a long run)")
+
+
+@pytest.fixture
+def messages(pytestconfig):
+    return pytestconfig.getoption("--messages")

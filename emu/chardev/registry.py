@@ -23,16 +23,17 @@ KINDS: dict[str, type[Backend]] = {
 class Chardevs:
     """Opens the devices at once, raising UserError; `start` lets bytes flow; `close` ends it.
 
-    on_quit(status) is called on the I/O thread with the exit status when the user asks to end, by
-    Ctrl-A x or a signal; on_commit() for Ctrl-A s, which is not there without it.
+    on_quit(status, cause) is called on the I/O thread with the exit status when the user asks to
+    end, by Ctrl-A x or a signal; on_commit() for Ctrl-A s, which is not there without it.
     """
 
-    def __init__(self, configs: list[ChardevConfig], on_quit: Callable[[int], None],
+    def __init__(self, configs: list[ChardevConfig], on_quit: Callable[[int, str], None],
                  on_commit: Callable[[], None] | None = None):
         self.loop = IoLoop(self._on_crash)
         self._on_quit = on_quit
         self._on_commit = on_commit
-        self._signals = Signals(self.loop, self._quit, self._leave_terminal, self._enter_terminal)
+        self._signals = Signals(self.loop, self._on_signal, self._leave_terminal,
+                                self._enter_terminal)
         self._backends: dict[str, Backend] = {}
         self._opened: list[Backend] = []
         self._started = False
@@ -115,11 +116,14 @@ class Chardevs:
 
     def _on_crash(self, error: Exception) -> None:
         complain(f"internal error: {type(error).__name__}: {error}")
-        self._quit(1)
+        self._quit(1, "host-error")
 
-    def _quit(self, status: int = 0) -> None:
+    def _on_signal(self) -> None:
+        self._quit(cause="host-signal")
+
+    def _quit(self, status: int = 0, cause: str = "host-ui") -> None:
         self.release_writers()
-        self._on_quit(status)
+        self._on_quit(status, cause)
 
     def _terminals(self):
         return [backend.terminal for backend in self._opened if isinstance(backend, Stdio)]

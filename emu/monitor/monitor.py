@@ -24,6 +24,8 @@ COMMANDS = tuple(sorted(
 class Monitor:
     """A monitor on the character device `ident` of `chardevs`. `start` before the devices do.
 
+    Without a device it only carries out what is given to `execute`.
+
     runner: `status()`, `call(function)`, `pause()`, `resume()`, `reset()`, `powerdown()`,
     `quit()`, `cpu`, `clock`, `memory`, `ports` and `machine` with `keyboard` and `drives`, the
     four places for IDE images.
@@ -31,7 +33,7 @@ class Monitor:
 
     config: Config
 
-    def __init__(self, runner: Any, config: Config, chardevs: Chardevs, ident: str):
+    def __init__(self, runner: Any, config: Config, chardevs: Chardevs, ident: str | None):
         self.runner = runner
         self.config = config
         self.chardevs = chardevs

@@ -3,7 +3,7 @@
 Each kind of character device is written in two ways, `-serial file:PATH` and
 `-chardev file,id=ID,path=PATH -serial chardev:ID`; both end as a `ChardevConfig`.
 """
-from pyemu.config import ChardevConfig, UserError
+from pyemu.config import ChardevConfig, QmpConfig, UserError
 from pyemu.options import keyvalue
 from pyemu.options.request import Request
 
@@ -31,9 +31,46 @@ def serial(request: Request, spec: str) -> None:
 def monitor(request: Request, spec: str) -> None:
     """-monitor: one more monitor, or none."""
     monitors = request.monitors = request.monitors or []
-    ident = attach(request, spec, f"compat_monitor{len(monitors)}", f"-monitor {spec}")
+    ident = attach(request, spec, _monitor_name(request), f"-monitor {spec}")
     if ident is not None and ident not in monitors:
         monitors.append(ident)
+
+
+def qmp(request: Request, spec: str) -> None:
+    """-qmp: one more monitor for programs."""
+    _qmp(request, spec, f"-qmp {spec}", pretty=False)
+
+
+def qmp_pretty(request: Request, spec: str) -> None:
+    _qmp(request, spec, f"-qmp-pretty {spec}", pretty=True)
+
+
+def _qmp(request: Request, spec: str, source: str, pretty: bool) -> None:
+    ident = attach(request, spec, _monitor_name(request), source)
+    if ident is not None:
+        request.config.qmp.append(QmpConfig(ident, pretty))
+
+
+def mon(request: Request, text: str) -> None:
+    """-mon: a monitor of either kind on a chardev that another option defines."""
+    values = keyvalue.parse(text, ("chardev", "mode", "pretty"), implied="chardev")
+    ident, mode = values.get("chardev"), values.get("mode", "readline")
+    pretty = keyvalue.on_off(values, "pretty", False)
+    if not ident:
+        raise UserError("Parameter 'chardev' is missing")
+    if mode == "control":
+        request.config.qmp.append(QmpConfig(ident, pretty))
+    elif mode != "readline":
+        raise UserError(f"unknown monitor mode '{mode}', only readline and control are there")
+    elif pretty:
+        raise UserError("'pretty' is for mode=control only")
+    else:
+        request.monitors = [*(request.monitors or []), ident]
+
+
+def _monitor_name(request: Request) -> str:
+    """The id of the chardev of the next monitor that names its device itself."""
+    return f"compat_monitor{len(request.monitors or []) + len(request.config.qmp)}"
 
 
 def debugcon(request: Request, spec: str) -> None:
@@ -111,6 +148,7 @@ def check(request: Request) -> None:
     chardevs = {chardev.id: chardev for chardev in config.chardevs}
     uses = [("-serial", ident) for ident in config.serials if ident is not None]
     uses += [("-monitor", ident) for ident in config.monitors]
+    uses += [("-qmp", qmp.chardev) for qmp in config.qmp]
     if config.debugcon is not None:
         uses.append(("-debugcon", config.debugcon))
     seen: set[str] = set()

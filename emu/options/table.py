@@ -112,6 +112,11 @@ GROUPS: dict[str, tuple[Option, ...]] = {
     "Serial ports and monitor": (
         Option(("serial",), "DEV", "where the next of COM1 to COM4 leads", chardevs.serial),
         Option(("monitor",), "DEV", "where the monitor is, or none", chardevs.monitor),
+        Option(("qmp",), "DEV", "where a monitor for programs is, which speaks QMP", chardevs.qmp),
+        Option(("qmp-pretty",), "DEV", "the same, with line breaks for the eye",
+               chardevs.qmp_pretty),
+        Option(("mon",), "[chardev=]ID[,mode=readline|control][,pretty=on]",
+               "a monitor on a -chardev, for a human or for programs", chardevs.mon),
         Option(("debugcon",), "DEV", "where the debug port leads", chardevs.debugcon),
         Option(("chardev",), "KIND,id=ID[,KEY=VALUE...]",
                "a device by the name ID: stdio, null, file, pty or socket, with mux=on shared by "
@@ -140,7 +145,7 @@ NOT_SUPPORTED = """
     numa add-fd set global mem-path mem-prealloc k audio-help audio audiodev device uuid fda
     cdrom blockdev mtdblock sd fsdev virtfs iscsi usb usbdevice spice portrait rotate
     full-screen vnc win2k-hack no-fd-bootchk no-acpi no-hpet acpitable smbios netdev tpmdev
-    bios pflash dtb compat fw_cfg parallel qmp qmp-pretty mon singlestep overcommit gdb s
+    bios pflash dtb compat fw_cfg parallel singlestep overcommit gdb s
     dfilter seed enable-kvm xen-domid xen-attach xen-domid-restrict action loadvm daemonize
     option-rom icount watchdog-action echr incoming only-migratable chroot runas sandbox
     readconfig no-user-config plugin async-teardown msg dump-vmstate enable-sync-profile

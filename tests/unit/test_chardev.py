@@ -32,7 +32,7 @@ class Owner:
 
     def __init__(self, config):
         self.posted: queue.Queue = queue.Queue()
-        self.chardevs = Chardevs([config], on_quit=lambda status: None)
+        self.chardevs = Chardevs([config], on_quit=lambda status, cause: None)
         self.front = self.chardevs.attach(config.id, self.posted.put)
         self.chardevs.start()
 
@@ -297,7 +297,7 @@ def test_a_reader_that_goes_away_in_the_middle_is_let_go():
 
 def test_a_fault_on_the_io_thread_ends_the_run_with_one_line(capsys):
     quits = []
-    chardevs = Chardevs([], on_quit=quits.append)
+    chardevs = Chardevs([], on_quit=lambda status, cause: quits.append(status))
     chardevs.start()
     chardevs.loop.call(lambda: 1 // 0)
     while chardevs.loop.running():
@@ -379,7 +379,7 @@ import os, queue, sys
 from pyemu.chardev.registry import Chardevs
 from pyemu.config import ChardevConfig
 posted = queue.Queue()
-quit = lambda status: posted.put(lambda: sys.exit(status))
+quit = lambda status, cause: posted.put(lambda: sys.exit(status))
 config = ChardevConfig("s", "stdio", "-serial stdio", mux=sys.argv[1] == "mux",
                        signals=sys.argv[1] != "mux")
 chardevs = Chardevs([config], quit)

@@ -16,7 +16,7 @@ from pyemu.options import parse
 
 config = parse(sys.argv[1:])
 vcpu = queue.SimpleQueue()
-end = lambda status=0: vcpu.put(lambda: sys.exit(status))
+end = lambda status=0, cause="": vcpu.put(lambda: sys.exit(status))
 runner = SimpleNamespace(status=lambda: "running", quit=end, call=lambda function: function())
 chardevs = Chardevs(config.chardevs, end)
 serials = [chardevs.attach(ident, vcpu.put) for ident in config.serials]

@@ -1,5 +1,6 @@
 """The command line: every option right and wrong, and the lines that say what is wrong."""
 import os
+import re
 import subprocess
 import sys
 import types
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyemu import cli
-from pyemu.config import MIB, UserError
+from pyemu.config import MIB, QmpConfig, UserError
 from pyemu.options import parse
 from pyemu.options.keyvalue import split
 from pyemu.options.request import Answer
@@ -379,3 +380,28 @@ def test_a_pid_file_that_cannot_be(launch, capsys):
     assert cli.main(["-nographic", "-pidfile", "/nosuch/pid"]) == 1
     assert capsys.readouterr().err == (
         "pyemu: cannot create PID file: /nosuch/pid: No such file or directory\n")
+
+
+# QMP
+
+def test_qmp_monitors():
+    config = parse(["-display", "none", "-qmp", "unix:/tmp/q,server=on,wait=off",
+                    "-qmp-pretty", "tcp:localhost:4444,server", "-monitor", "null",
+                    "-chardev", "null,id=c", "-mon", "chardev=c,mode=control,pretty=on",
+                    "-chardev", "null,id=h", "-mon", "h", "-qmp", "none"])
+    assert config.qmp == [QmpConfig("compat_monitor0"), QmpConfig("compat_monitor1", pretty=True),
+                          QmpConfig("c", pretty=True)]
+    assert config.monitors == ["compat_monitor2", "h"]
+
+
+@pytest.mark.parametrize(("words", "text"), [
+    (["-qmp", "foo"], "-qmp foo: 'foo' is not a valid char driver"),
+    (["-qmp", "chardev:x"], "-qmp chardev:x: there is no chardev 'x'"),
+    (["-mon", "mode=control"], "-mon mode=control: Parameter 'chardev' is missing"),
+    (["-mon", "c,mode=foo"],
+     "-mon c,mode=foo: unknown monitor mode 'foo', only readline and control are there"),
+    (["-mon", "c,pretty=on"], "-mon c,pretty=on: 'pretty' is for mode=control only"),
+])
+def test_qmp_monitors_wrongly_written(words, text):
+    with pytest.raises(UserError, match=re.escape(text)):
+        parse(["-display", "none", "-chardev", "null,id=c", *words])

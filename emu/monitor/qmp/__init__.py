@@ -1,0 +1,1 @@
+"""The monitor for programs: QEMU's machine protocol, JSON both ways."""

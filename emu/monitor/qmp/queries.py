@@ -1,0 +1,145 @@
+"""Commands that ask what the emulator and its machine are made of."""
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from pyemu import __version__
+from pyemu.machine import pci
+from pyemu.machine.pci_bar import BAR_IO, BAR_PREFETCHABLE
+from pyemu.monitor.qmp.schema import SCHEMA, VERSION
+
+if TYPE_CHECKING:
+    from pyemu.config import DriveConfig
+    from pyemu.machine.block.backend import Backend
+    from pyemu.monitor.qmp.session import Session
+
+CPU_PATH = "/machine/unattached/device[0]"  # where QEMU's object tree has the first CPU
+BLOCK = 512  # bytes, stat's unit
+CLASSES = {  # class and subclass
+    0x0101: "IDE controller", 0x0200: "Ethernet controller", 0x0300: "VGA controller",
+    0x0600: "Host bridge", 0x0601: "ISA bridge", 0x0680: "Bridge",
+}
+
+
+def version_info() -> dict[str, Any]:
+    """The version of QEMU whose protocol this is, and the program that speaks it."""
+    return {"qemu": VERSION, "package": f"pyemu {__version__}"}
+
+
+def version(session: Session) -> dict[str, Any]:
+    return version_info()
+
+
+def commands(session: Session) -> list[dict[str, Any]]:
+    return [{"name": name} for name in SCHEMA.commands]
+
+
+def schema(session: Session) -> list[dict[str, Any]]:
+    return SCHEMA.describe()
+
+
+def name(session: Session) -> dict[str, Any]:
+    return {"name": session.config.name} if session.config.name else {}
+
+
+def status(session: Session) -> dict[str, Any]:
+    state = session.runner.status()
+    return {"status": state, "singlestep": False, "running": state == "running"}
+
+
+def kvm(session: Session) -> dict[str, Any]:
+    return {"enabled": False, "present": False}
+
+
+def target(session: Session) -> dict[str, Any]:
+    return {"arch": "x86_64"}
+
+
+def machines(session: Session) -> list[dict[str, Any]]:
+    return [{"name": "pc", "is-default": True, "cpu-max": 1, "hotpluggable-cpus": False,
+             "numa-mem-supported": False, "deprecated": False,
+             "default-cpu-type": "qemu64-x86_64-cpu", "default-ram-id": "pc.ram"}]
+
+
+def cpus(session: Session) -> list[dict[str, Any]]:
+    return [{"cpu-index": 0, "qom-path": CPU_PATH, "thread-id": session.runner.thread_id,
+             "props": {"socket-id": 0, "core-id": 0, "thread-id": 0}, "target": "x86_64"}]
+
+
+def memory_size(session: Session) -> dict[str, Any]:
+    return {"base-memory": session.config.ram_bytes, "plugged-memory": 0}
+
+
+def chardevs(session: Session) -> list[dict[str, Any]]:
+    return [{"label": label, "filename": filename, "frontend-open": True}
+            for label, filename in session.chardevs.describe()]
+
+
+def block(session: Session) -> list[dict[str, Any]]:
+    return [{"device": drive.name, "type": "unknown", "removable": False, "locked": False,
+             "io-status": "ok",
+             "inserted": _inserted(drive, session.runner.machine.drives[drive.index])}
+            for drive in session.config.drives]
+
+
+def _inserted(drive: DriveConfig, image: Backend) -> dict[str, Any]:
+    limits = dict.fromkeys(("bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"), 0)
+    about = {"filename": drive.file, "format": image.format, "virtual-size": image.size}
+    with suppress(OSError):  # its name may be gone while the image is still open
+        about["actual-size"] = os.stat(drive.file).st_blocks * BLOCK
+    return {"file": drive.file, "ro": image.read_only, "drv": image.format,
+            "backing_file_depth": 0, "encrypted": False, "detect_zeroes": "off", **limits,
+            "image": about, "write_threshold": 0,
+            "cache": {"writeback": True, "direct": False, "no-flush": drive.snapshot}}
+
+
+def pci_devices(session: Session) -> list[dict[str, Any]]:
+    runner = session.runner
+    return runner.call(lambda: [{"bus": 0, "devices": [
+        _pci_device(device) for _, device in sorted(runner.machine.pci.devices.items())]}])
+
+
+def _pci_device(device: pci.PciDevice) -> dict[str, Any]:
+    register = device.register
+    number = register(pci.CLASS_CODE, 3) >> 8
+    described = {"desc": CLASSES[number]} if number in CLASSES else {}
+    return {
+        "bus": 0, "slot": device.slot, "function": device.function, "qdev_id": "",
+        "class_info": {"class": number, **described},
+        "id": {"vendor": register(pci.VENDOR_ID, 2), "device": register(pci.DEVICE_ID, 2),
+               "subsystem-vendor": register(pci.SUBSYSTEM_VENDOR_ID, 2),
+               "subsystem": register(pci.SUBSYSTEM_ID, 2)},
+        "irq_pin": device.pin,
+        **({"irq": register(pci.INTERRUPT_LINE, 1)} if device.pin else {}),
+        "regions": [_region(window) for window in device.windows if window.number is not None],
+    }
+
+
+def _region(window: Any) -> dict[str, Any]:
+    flags = window.bar.flags
+    region = {"bar": window.number, "size": window.bar.size,
+              "address": -1 if window.base is None else window.base}
+    if flags & BAR_IO:
+        return {**region, "type": "io"}
+    return {**region, "type": "memory", "prefetch": bool(flags & BAR_PREFETCHABLE),
+            "mem_type_64": False}
+
+
+COMMANDS: dict[str, Callable[..., Any]] = {
+    "query-version": version,
+    "query-commands": commands,
+    "query-qmp-schema": schema,
+    "query-name": name,
+    "query-status": status,
+    "query-kvm": kvm,
+    "query-target": target,
+    "query-machines": machines,
+    "query-cpus-fast": cpus,
+    "query-memory-size-summary": memory_size,
+    "query-chardev": chardevs,
+    "query-block": block,
+    "query-pci": pci_devices,
+}

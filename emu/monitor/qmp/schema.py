@@ -1,0 +1,111 @@
+"""What QMP speaks here: a part of QEMU 7.2's schema, with its names and meanings."""
+from pyemu.machine.keymap import KEYS
+from pyemu.monitor.qmp.types import Schema
+
+VERSION = {"major": 7, "minor": 2, "micro": 0}  # of QEMU's schema
+
+SCHEMA = Schema(f"""
+enum RunState: debug inmigrate internal-error io-error paused postmigrate prelaunch finish-migrate
+  restore-vm running save-vm shutdown suspended watchdog guest-panicked colo
+enum ShutdownCause: none host-error host-qmp-quit host-qmp-system-reset host-signal host-ui
+  guest-shutdown guest-reset guest-panic subsystem-reset snapshot-load
+event STOP()
+event RESUME()
+event POWERDOWN()
+event RESET(guest=bool reason=ShutdownCause)
+event SHUTDOWN(guest=bool reason=ShutdownCause)
+
+enum QmpCapability: oob
+command qmp_capabilities(enable?=[QmpCapability])
+struct VersionTriple: major=int minor=int micro=int
+struct VersionInfo: qemu=VersionTriple package=str
+command query-version() -> VersionInfo
+struct CommandInfo: name=str
+command query-commands() -> [CommandInfo]
+enum SchemaMetaType: builtin enum array object alternate command event
+enum JsonType: string number int boolean null object array value
+struct SchemaBuiltin: json-type=JsonType
+struct SchemaEnumMember: name=str
+struct SchemaEnum: members=[SchemaEnumMember] values=[str]
+struct SchemaArray: element-type=str
+struct SchemaObjectMember: name=str type=str default?=any
+struct SchemaVariant: case=str type=str
+struct SchemaObject: members=[SchemaObjectMember] tag?=str variants?=[SchemaVariant]
+struct SchemaCommand: arg-type=str ret-type=str
+struct SchemaEvent: arg-type=str
+union SchemaInfo meta-type: name=str meta-type=SchemaMetaType | builtin=SchemaBuiltin
+  enum=SchemaEnum array=SchemaArray object=SchemaObject command=SchemaCommand event=SchemaEvent
+command query-qmp-schema() -> [SchemaInfo]
+command human-monitor-command(command-line=str cpu-index?=int) -> str
+
+struct StatusInfo: running=bool singlestep=bool status=RunState
+command query-status() -> StatusInfo
+command stop()
+command cont()
+command system_reset()
+command system_powerdown()
+command quit()
+
+struct NameInfo: name?=str
+command query-name() -> NameInfo
+struct KvmInfo: enabled=bool present=bool
+command query-kvm() -> KvmInfo
+enum SysEmuTarget: x86_64
+struct TargetInfo: arch=SysEmuTarget
+command query-target() -> TargetInfo
+struct MachineInfo: name=str is-default?=bool cpu-max=int hotpluggable-cpus=bool
+  numa-mem-supported=bool deprecated=bool default-cpu-type?=str default-ram-id?=str
+command query-machines() -> [MachineInfo]
+struct CpuInstanceProperties: socket-id?=int core-id?=int thread-id?=int
+struct CpuInfoFast: cpu-index=int qom-path=str thread-id=int props?=CpuInstanceProperties
+  target=SysEmuTarget
+command query-cpus-fast() -> [CpuInfoFast]
+struct MemoryInfo: base-memory=int plugged-memory?=int
+command query-memory-size-summary() -> MemoryInfo
+command memsave(val=int size=int filename=str cpu-index?=int)
+command pmemsave(val=int size=int filename=str)
+
+struct ChardevInfo: label=str filename=str frontend-open=bool
+command query-chardev() -> [ChardevInfo]
+struct BlockdevCacheInfo: writeback=bool direct=bool no-flush=bool
+struct ImageInfo: filename=str format=str virtual-size=int actual-size?=int
+enum BlockdevDetectZeroesOptions: off on unmap
+struct BlockDeviceInfo: file=str ro=bool drv=str backing_file_depth=int encrypted=bool
+  detect_zeroes=BlockdevDetectZeroesOptions bps=int bps_rd=int bps_wr=int iops=int iops_rd=int
+  iops_wr=int image=ImageInfo cache=BlockdevCacheInfo write_threshold=int
+enum BlockDeviceIoStatus: ok failed nospace
+struct BlockInfo: device=str type=str removable=bool locked=bool inserted?=BlockDeviceInfo
+  io-status?=BlockDeviceIoStatus
+command query-block() -> [BlockInfo]
+struct PciDeviceClass: desc?=str class=int
+struct PciDeviceId: device=int vendor=int subsystem?=int subsystem-vendor?=int
+struct PciMemoryRegion: bar=int type=str address=int size=int prefetch?=bool mem_type_64?=bool
+struct PciDeviceInfo: bus=int slot=int function=int class_info=PciDeviceClass id=PciDeviceId
+  irq?=int irq_pin=int qdev_id=str regions=[PciMemoryRegion]
+struct PciInfo: bus=int devices=[PciDeviceInfo]
+command query-pci() -> [PciInfo]
+
+enum KeyValueKind: number qcode
+enum QKeyCode: {' '.join(KEYS)}
+struct IntWrapper: data=int
+struct QKeyCodeWrapper: data=QKeyCode
+union KeyValue type: type=KeyValueKind | number=IntWrapper qcode=QKeyCodeWrapper
+command send-key(keys=[KeyValue] hold-time?=int)
+enum InputEventKind: key btn rel abs
+enum InputButton: left middle right wheel-up wheel-down side extra wheel-left wheel-right
+enum InputAxis: x y
+struct InputKeyEvent: key=KeyValue down=bool
+struct InputBtnEvent: button=InputButton down=bool
+struct InputMoveEvent: axis=InputAxis value=int
+struct InputKeyEventWrapper: data=InputKeyEvent
+struct InputBtnEventWrapper: data=InputBtnEvent
+struct InputMoveEventWrapper: data=InputMoveEvent
+union InputEvent type: type=InputEventKind | key=InputKeyEventWrapper btn=InputBtnEventWrapper
+  rel=InputMoveEventWrapper abs=InputMoveEventWrapper
+command input-send-event(device?=str head?=int events=[InputEvent])
+
+enum TraceEventState: unavailable disabled enabled
+struct TraceEventInfo: name=str state=TraceEventState vcpu=bool
+command trace-event-get-state(name=str vcpu?=int) -> [TraceEventInfo]
+command trace-event-set-state(name=str enable=bool ignore-unavailable?=bool vcpu?=int)
+""")

@@ -1,0 +1,172 @@
+"""QMP spoken with QEMU and with us: the same answers, errors included, and schemas that agree."""
+import json
+import subprocess
+import sys
+import threading
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+OURS = [Path(sys.executable).parent / "pyemu"]
+QEMU = ["qemu-system-x86_64", "-M", "pc"]
+OPTIONS = ["-S", "-display", "none", "-nodefaults", "-name", "box", "-m", "32", "-qmp", "stdio"]
+PATIENCE = 30  # seconds
+
+CONVERSATION = r"""
+{"execute":"query-name"}
+{"execute":"qmp_capabilities","arguments":{"enable":[1]}}
+{"execute":"qmp_capabilities","arguments":{"bar":1}}
+{"execute":"qmp_capabilities","id":"x"}
+{"execute":"qmp_capabilities"}
+{"execute":"nosuch"}
+{"exec":"nosuch"}
+{"execute":"query-status","foo":1}
+{"execute":"query-status","arguments":{"a":1}}
+{"execute":"query-status","arguments":1}
+{"execute":"query-status","id":{"a":[1,2.5,null,true]}}
+{"execute":1}
+{}
+[]
+1
+nosuch
+{"a":}
+{"execute":"query-status"}}
+{"execute":"query-status"]
+{'execute':'query-status'}
+{"a" "b"}
+{"a":1,}
+{1:2}
+[1 2]
+{"execute":"query-status","execute":"query-name"}
+{"execute":"\q"}
+{"execute":"\ud800"}
+"\u12"
+@@@"a"
+01
+-
+x
+1.5.5
+tRUE
+{"a":@@ ,"b":1}
+{"execute":"query-name"} {"execute":"query-name","arguments":{}}
+{"execute":"human-monitor-command"}
+{"execute":"human-monitor-command","arguments":{"command-line":1}}
+{"execute":"human-monitor-command","arguments":{"command-line":"info status"}}
+{"execute":"human-monitor-command","arguments":{"command-line":"nosuch"}}
+{"execute":"human-monitor-command","arguments":{"command-line":"info name","cpu-index":7}}
+{"execute":"human-monitor-command","arguments":{"command-line":"info name","cpu-index":0.5}}
+{"execute":"query-target"}
+{"execute":"query-memory-size-summary"}
+{"execute":"send-key"}
+{"execute":"send-key","arguments":{"keys":[{"type":"qcode","data":"a"}]}}
+{"execute":"send-key","arguments":{"keys":[{"type":"qcode","data":"nosuch"}]}}
+{"execute":"send-key","arguments":{"keys":[{"type":"number","data":3000}]}}
+{"execute":"send-key","arguments":{"keys":[{"type":"number","data":"a"}]}}
+{"execute":"send-key","arguments":{"keys":[{"type":"foo","data":"a"}]}}
+{"execute":"send-key","arguments":{"keys":[{"type":"qcode"}]}}
+{"execute":"send-key","arguments":{"keys":[{"data":"a"}]}}
+{"execute":"send-key","arguments":{"keys":["a"]}}
+{"execute":"input-send-event","arguments":{"events":[{"type":"rel","data":{"axis":"z","value":5}}]}}
+{"execute":"input-send-event","arguments":{"device":"nosuch","events":[]}}
+{"execute":"pmemsave","arguments":{"val":0,"size":10,"filename":"/nonexistent/x"}}
+{"execute":"memsave","arguments":{"val":0,"size":10,"filename":"/dev/null","cpu-index":3}}
+{"execute":"trace-event-get-state"}
+{"execute":"trace-event-get-state","arguments":{"name":"nosuch"}}
+{"execute":"trace-event-get-state","arguments":{"name":"zz*"}}
+{"execute":"trace-event-get-state","arguments":{"name":"load_file"}}
+{"execute":"trace-event-get-state","arguments":{"name":"load_file","vcpu":0}}
+{"execute":"trace-event-get-state","arguments":{"name":"load_file","vcpu":7}}
+{"execute":"trace-event-set-state","arguments":{"name":"load_file","enable":1}}
+{"execute":"trace-event-set-state","arguments":{"name":"nosuch","enable":true}}
+{"execute":"cont"}
+{"execute":"stop"}
+{"execute":"query-status"}
+"""
+
+
+@contextmanager
+def speaking(command):
+    """A running emulator with QMP at its pipes; what goes wrong ends it in half a minute."""
+    with subprocess.Popen([*command, *OPTIONS], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL) as process:
+        watchdog = threading.Timer(PATIENCE, process.kill)
+        watchdog.start()
+        try:
+            yield process
+        finally:
+            process.kill()
+            watchdog.cancel()
+
+
+def answers(command, text):
+    """All that comes back, without what differs by nature: the greeting, times."""
+    with speaking(command) as process:
+        output, _ = process.communicate(text.encode() + b'{"execute":"quit"}\n')
+    messages = [json.loads(line) for line in output.splitlines()][1:]
+    for message in messages:
+        message.pop("timestamp", None)
+    ends = ({"return": {}}, {"event": "SHUTDOWN", "data": {"guest": False,
+                                                           "reason": "host-qmp-quit"}})
+    assert messages[-1] in ends and messages[-2] in ends
+    return messages[:-2]
+
+
+def test_the_same_answers():
+    # The last stray character of a line is skipped with what follows, so lines are independent.
+    assert answers(OURS, CONVERSATION) == answers(QEMU, CONVERSATION)
+
+
+def schema(command):
+    text = '{"execute":"qmp_capabilities"}{"execute":"query-qmp-schema"}'
+    return answers(command, text)[-1]["return"]
+
+
+def agree(types, names, what):
+    """Our type says nothing that QEMU's does not, and leaves out only what is optional there.
+
+    types, names: ours and theirs, of the entries and in them. Names are arbitrary.
+    """
+    ours, theirs = (entries[name] for entries, name in zip(types, names, strict=True))
+    assert ours["meta-type"] == theirs["meta-type"], what
+    match ours["meta-type"]:
+        case "builtin":
+            assert ours["json-type"] == theirs["json-type"], what
+        case "enum":
+            assert set(ours["values"]) <= set(theirs["values"]), what
+        case "array":
+            agree(types, (ours["element-type"], theirs["element-type"]), f"{what}[]")
+        case "object":
+            assert ours.get("tag") in (None, theirs.get("tag")), what
+            members, known = ({item["name"]: item for item in entry["members"]}
+                              for entry in (ours, theirs))
+            for name, member in members.items():
+                assert ("default" in member) == ("default" in known[name]), f"{what}.{name}"
+                agree(types, (member["type"], known[name]["type"]), f"{what}.{name}")
+            assert all(name in members or "default" in known[name] for name in known), what
+            cases, known = ({item["case"]: item["type"] for item in entry.get("variants", ())}
+                            for entry in (ours, theirs))
+            for name, variant in cases.items():
+                agree(types, (variant, known[name]), f"{what}={name}")
+
+
+def test_our_schema_is_a_part_of_qemus():
+    ours, theirs = types = [{entry["name"]: entry for entry in schema(command)}
+                            for command in (OURS, QEMU)]
+    checked = 0
+    for name, entry in ours.items():
+        if entry["meta-type"] in ("command", "event"):
+            for key in {"arg-type", "ret-type"} & set(entry):
+                agree(types, (entry[key], theirs[name][key]), name)
+                checked += 1
+    assert checked > 50
+
+
+@pytest.mark.parametrize("command", [OURS, QEMU], ids=["pyemu", "qemu"])
+def test_greeting(command):
+    with speaking(command) as process:
+        greeting = json.loads(process.stdout.readline())
+    assert greeting["QMP"]["version"]["qemu"]["major"] == 7
+    assert greeting["QMP"]["version"]["qemu"]["minor"] == 2
+    assert isinstance(greeting["QMP"]["version"]["package"], str)
+    assert isinstance(greeting["QMP"]["capabilities"], list)

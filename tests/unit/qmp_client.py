@@ -1,0 +1,101 @@
+"""A QMP session on a machine of stand-ins, and a client at its other end."""
+import json
+from types import SimpleNamespace
+
+from pyemu.chardev.frontend import FrontEnd
+from pyemu.clock import Clock
+from pyemu.config import MIB, Config, DriveConfig
+from pyemu.machine.ps2_keyboard import Keyboard
+from pyemu.machine.ps2_mouse import Mouse
+from pyemu.monitor.qmp.session import Session
+
+
+class FakeRunner:
+    """A machine of 64 KiB that notes what it is told."""
+
+    thread_id = 4711
+
+    def __init__(self):
+        self.state = "running"
+        self.log = []
+        self.on_event = []
+        self.clock = Clock(source=lambda: 0)
+        ram = bytes(range(256)) * 256
+        self.memory = SimpleNamespace(
+            read=lambda address, length: ram[address:address + length].ljust(length, b"\xff"))
+        self.cpu = SimpleNamespace(
+            translate=lambda address: address if address < len(ram) else -1)
+        image = SimpleNamespace(format="raw", read_only=False, size=MIB)
+        self.machine = SimpleNamespace(
+            drives=[image], keyboard=Keyboard(), mouse=Mouse(), pci=SimpleNamespace(devices={}))
+
+    def status(self):
+        return self.state
+
+    def call(self, function):
+        return function()
+
+    def __getattr__(self, name):
+        """pause, resume, ... are noted."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return lambda: self.log.append(name)
+
+
+class Client:
+    """Everything happens when it is asked for; the session's thread is not started.
+
+    sent: the bytes that have come from the session and have not been taken.
+    """
+
+    def __init__(self, negotiated=True, **options):
+        self.sent = b""
+        self.runner = FakeRunner()
+        self.waiting = []
+        config = Config(name="box", drives=[DriveConfig("a.img", 0, "-hda a.img")])
+        self.session = Session(self.runner, config, self, "qmp", **options)
+        self.open()
+        if negotiated:
+            assert self.ask({"execute": "qmp_capabilities"}) == {"return": {}}
+
+    def attach(self, ident, post):
+        front_end = FrontEnd(self._take if ident else lambda data: None, self.waiting.append)
+        if ident:
+            self.front_end = front_end
+        return front_end
+
+    def describe(self):
+        return [("serial0", "stdio")]
+
+    def _take(self, data):
+        self.sent += data
+
+    def open(self):
+        self.front_end.opened()
+        self.greeting = self.messages()
+
+    def send(self, data):
+        """Send bytes; return all messages that come back."""
+        self.front_end.receive(data)
+        return self.messages()
+
+    def messages(self):
+        while self.waiting:
+            self.waiting.pop(0)()
+        while not self.session._queue.empty():
+            self.session._queue.get()()
+        lines, self.sent = self.sent.split(b"\r\n"), b""
+        return [json.loads(line) for line in lines if line]
+
+    def ask(self, message):
+        """Send one message; return its only answer."""
+        answer, = self.send(json.dumps(message).encode() + b"\n")
+        return answer
+
+    def execute(self, command, **arguments):
+        """What the command returns, or (class, desc) of its error."""
+        answer = self.ask({"execute": command, "arguments": {
+            name.replace("_", "-"): value for name, value in arguments.items()}})
+        if "error" in answer:
+            return answer["error"]["class"], answer["error"]["desc"]
+        return answer["return"]
