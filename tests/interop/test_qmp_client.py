@@ -3,7 +3,7 @@ import asyncio
 import socket
 import subprocess
 import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,8 @@ async def machine(tmp_path, *options):
             async with asyncio.timeout(PATIENCE):
                 await connect(client, str(path))
                 yield process, client
-                await client.disconnect()
+                with suppress(EOFError):  # the machine has gone first
+                    await client.disconnect()
         finally:
             process.kill()
 
