@@ -3,7 +3,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib import import_module
 
 from pyemu.config import Config, UserError
 from pyemu.options import parse
@@ -41,10 +40,6 @@ def _run(arguments: list[str]) -> int:
         log = control.LogOptions.parse(config.log, config.log_file)
         if options.help:
             print(control.help_text(), flush=True)
-            return 0
-        if log.help:
-            import_module("pyemu.launch")  # what it brings in makes the items known
-            print(control.log_help(), flush=True)
             return 0
         with _pid_file(config):
             from pyemu.launch import run  # late: it brings in the engine

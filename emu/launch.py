@@ -19,10 +19,12 @@ from pyemu.machine.firmware_config import FirmwareConfig
 from pyemu.machine.ide_identify import default_geometry
 from pyemu.machine.linux_boot import LinuxBoot
 from pyemu.machine.pc import Parts, Pc
+from pyemu.monitor import registers
 from pyemu.monitor.monitor import Monitor
 from pyemu.monitor.qmp.session import Session
 from pyemu.report import complain
 from pyemu.runner import Runner
+from pyemu.trace import control
 
 MAC_ADDRESS = bytes.fromhex("525400123456")
 SWITCH_INTERVAL = 0.0005  # seconds for which another thread may keep the guest waiting at a port
@@ -40,6 +42,8 @@ def run(config: Config) -> int:
 
 def _run(config: Config, resources: ExitStack) -> int:
     runner = Runner(config.cpu_model, no_reboot=config.no_reboot, no_shutdown=config.no_shutdown)
+    control.actions.update(pause=runner.pause, registers=lambda: runner.post(
+        lambda: control.say(f"CPU#0\n{registers.text(runner.cpu)}\n")))
     chardevs = Chardevs(config.chardevs, on_quit=runner.quit)
     resources.callback(chardevs.close)
     parts = _gather(config, runner, chardevs, resources)

@@ -4,8 +4,8 @@
     control.start_log(LogOptions.parse(["trace:pic_*,int"], "boot.log"))
     control.close()           at the end; called at exit too
 
-`actions` are what a trigger can do; the runner adds its own (`actions["pause"] = runner.pause`).
-`log_items` are the words of -d but for trace:PATTERN; the engine adds its own.
+`actions` are what a trigger can do; the runner adds those of the machine, `MACHINE_ACTIONS`.
+`log_items` are the words of -d that are not events; the engine adds its own.
 Warnings go to stderr. The trace file has simpletrace's format, version 4 (docs/tracing.md).
 """
 import atexit
@@ -136,18 +136,25 @@ actions: dict[str, Callable[[], object]] = {
 }
 
 
+MACHINE_ACTIONS = ("pause", "registers")  # known from the start, there once the machine is
+
+
 def arm(trigger: Trigger) -> str | None:
     """Take the trigger's actions from now on, whenever it is true; returns a warning if it can
     never be. Raises TraceError."""
     for action in trigger.actions:
-        if action not in actions:
+        if action not in (*actions, *MACHINE_ACTIONS):
             raise TraceError(f"{trigger.source}: no action '{action}', expected one of "
-                             + ", ".join(sorted(actions)))
+                             + ", ".join(sorted({*actions, *MACHINE_ACTIONS})))
 
     def act(*unused: object) -> None:
         for action in trigger.actions:
             try:
-                actions[action]()
+                if action in actions:
+                    actions[action]()
+                else:
+                    raise TraceError(f"{trigger.source}: too early for '{action}', there is no "
+                                     "machine yet")
             except TraceError as error:
                 print(error.line, file=sys.stderr, flush=True)
 
@@ -177,7 +184,21 @@ class LogItem:
 
 
 log_items: dict[str, LogItem] = {}
+LOG_EVENTS = {  # words of -d that stand for events
+    "int": ("show interrupts and exceptions", ("cpu_interrupt", "cpu_exception")),
+    "exec": ("show each executed block (lots of lines)", ("exec_tb",)),
+    "cpu_reset": ("show resets and triple faults", ("guest_cpu_reset", "cpu_triple_fault")),
+}
 _log_fd = -1
+_log_open = False
+
+
+def say(text: str) -> None:
+    """Add whole lines to the log, or to stderr if there is none."""
+    if _log_open:
+        _ring.log(text)
+    else:
+        print(text, end="", file=sys.stderr, flush=True)
 
 
 def log_item(name: str, help: str) -> LogItem:
@@ -187,7 +208,8 @@ def log_item(name: str, help: str) -> LogItem:
 
 def log_help() -> str:
     """What `-d help` prints."""
-    rows = [(item.name, item.help) for item in log_items.values()]
+    rows = [(name, text) for name, (text, _) in LOG_EVENTS.items()]
+    rows += [(item.name, item.help) for item in log_items.values()]
     rows.append(("trace:PATTERN", "enable trace events"))
     return "Log items (comma separated):\n" + "\n".join(
         f"{name:15} {text}" for name, text in rows)
@@ -195,12 +217,16 @@ def log_help() -> str:
 
 def start_log(options: LogOptions) -> None:
     """Open the log and switch on what goes there. Raises TraceError."""
-    global _log_fd
+    global _log_fd, _log_open
+    switches = list(options.patterns)
     for item, source in options.items:
-        if item not in log_items:
+        if item in LOG_EVENTS:
+            switches += [Switch(name, True, source) for name in LOG_EVENTS[item][1]]
+        elif item in log_items:
+            log_items[item].on = True
+        else:
             raise TraceError(f"{source}: unknown log item '{item}' (-d help lists them)")
-        log_items[item].on = True
-    warn(apply(options.patterns, "logged"))
+    warn(apply(switches, "logged"))
     if options.file is not None:
         path = options.file.replace("%d", str(os.getpid()))
         try:
@@ -208,8 +234,10 @@ def start_log(options: LogOptions) -> None:
         except OSError as error:
             raise TraceError(f"-D {options.file}: {error.strerror}") from None
         _ring.log_open(_log_fd, True, options.stamped)
+        _log_open = True
     elif options.patterns or options.items:
         _ring.log_open(2, False, options.stamped)
+        _log_open = True
     atexit.register(close)
 
 
@@ -237,7 +265,7 @@ def start(options: TraceOptions) -> None:
 
 def close() -> None:
     """End of tracing. What could not be written is told on stderr."""
-    global _log_fd
+    global _log_fd, _log_open
     atexit.unregister(close)
     try:
         file.close()
@@ -248,6 +276,7 @@ def close() -> None:
     except OSError as error:
         print(f"pyemu: log file: {error.strerror}", file=sys.stderr, flush=True)
     _ring.log_open(-1, False, False)
+    _log_open = False
     if _log_fd >= 0:
         os.close(_log_fd)
         _log_fd = -1

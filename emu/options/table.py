@@ -62,6 +62,9 @@ def trace(request: Request, text: str) -> None:
 
 
 def log(request: Request, text: str) -> None:
+    if text in HELP_WORDS:
+        from pyemu.trace import control
+        raise Answer(control.help_text() if text == "trace:help" else control.log_help())
     request.config.log.append(text)
 
 

@@ -226,7 +226,7 @@ def test_a_condition_decides_what_is_recorded():
     (f"{ARM},if=deadline>", f"-trace {ARM},if=deadline>: condition 'deadline>', character 10: "
      "expected a number, an argument or '('"),
     (f"on={ARM},do=sing", f"-trace on={ARM},do=sing: no action 'sing', expected one of flush, "
-     "start, stop"),
+     "pause, registers, start, stop"),
 ])
 def test_a_bad_condition_or_action_is_one_line(option, line):
     with pytest.raises(TraceError) as error:
@@ -245,8 +245,13 @@ def test_recording_starts_and_stops_by_triggers():
     assert seen == [(FIRE, 5), (ARM, 6), (FIRE, 6), (ARM, 7), (FIRE, 7)]
 
 
-def test_actions_of_others(monkeypatch):
+def test_actions_of_the_machine(monkeypatch, capfd):
     done = []
+    option = f"on={FIRE},do=registers"
+    control.start(TraceOptions.parse([option]))
+    hooks.hooks[FIRE]("x", 1, 1)
+    assert capfd.readouterr().err == (f"pyemu: -trace {option}: too early for 'registers', there "
+                                      "is no machine yet\n")
     monkeypatch.setitem(control.actions, "pause", lambda: done.append("pause"))
     control.start(TraceOptions.parse(["on=clock_*,do=flush+pause,if=deadline==3"]))
     for n in range(5):
@@ -277,21 +282,32 @@ def test_the_log_goes_to_stderr_and_beside_it_the_trace(capfd):
 
 def test_items_of_the_log(monkeypatch, capfd):
     monkeypatch.setattr(control, "log_items", {})
-    interrupts = control.log_item("int", "show interrupts and exceptions")
+    monkeypatch.setattr(control, "LOG_EVENTS", {})
+    ticks = control.log_item("tick", "show ticks")
     assert control.log_help().splitlines() == [
-        "Log items (comma separated):", "int             show interrupts and exceptions",
+        "Log items (comma separated):", "tick            show ticks",
         "trace:PATTERN   enable trace events"]
     with pytest.raises(TraceError) as error:
         control.start_log(LogOptions.parse(["nosuch"]))
     assert error.value.line == ("pyemu: -d nosuch: unknown log item 'nosuch' (-d help lists them)")
-    interrupts("unseen\n")
-    control.start_log(LogOptions.parse(["int"]))
-    assert interrupts
-    interrupts("seen\n")
-    assert capfd.readouterr().err == "seen\n"
+    ticks("unseen\n")
+    control.start_log(LogOptions.parse(["tick"]))
+    assert ticks
+    ticks("seen\n")
+    control.say("said\n")
+    assert capfd.readouterr().err == "seen\nsaid\n"
     assert LogOptions.parse(["help"]).help and LogOptions.parse(["trace:help"]).help
     with pytest.raises(TraceError, match="-D /nonexistent/x: No such file or directory"):
-        control.start_log(LogOptions.parse(["int"], "/nonexistent/x"))
+        control.start_log(LogOptions.parse(["tick"], "/nonexistent/x"))
+
+
+def test_words_of_the_log_that_stand_for_events(monkeypatch, capfd):
+    for _, names in control.LOG_EVENTS.values():
+        assert set(names) <= set(hooks.events)
+    monkeypatch.setattr(control, "LOG_EVENTS", {"timers": ("show timers", (ARM, FIRE))})
+    control.start_log(LogOptions.parse(["timers"]))
+    hooks.hooks[FIRE]("a", 2, 3)
+    assert capfd.readouterr().err == f"{FIRE} a deadline=2ns late=3ns\n"
 
 
 def test_qmp():
