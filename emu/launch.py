@@ -18,6 +18,7 @@ from pyemu.machine.block.open import open_image
 from pyemu.machine.firmware_config import FirmwareConfig
 from pyemu.machine.ide_identify import default_geometry
 from pyemu.machine.linux_boot import LinuxBoot
+from pyemu.machine.net.peer import Unplugged
 from pyemu.machine.pc import Parts, Pc
 from pyemu.monitor import registers
 from pyemu.monitor.monitor import Monitor
@@ -71,7 +72,8 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, resources: ExitS
     bios = roms.load_bios(search_path=config.firmware_dirs)
     vapic = roms.load_optional("kvmvapic.bin", config.firmware_dirs)
     vga_rom = roms.load("vgabios-stdvga.bin", config.firmware_dirs) if config.vga else None
-    nics = ([(MAC_ADDRESS, roms.load("efi-e1000.rom", config.firmware_dirs))] if config.nic else [])
+    nics = ([(MAC_ADDRESS, roms.load("efi-e1000.rom", config.firmware_dirs), Unplugged())]
+            if config.nic else [])
     drives = _open_drives(config, resources)
     serials = [name and chardevs.attach(name, runner.post) for name in config.serials]
     debug_console = config.debugcon and chardevs.attach(config.debugcon, runner.post)

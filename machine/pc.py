@@ -24,6 +24,7 @@ from pyemu.machine.line import Line, WiredOr
 from pyemu.machine.linux_boot import LinuxBoot
 from pyemu.machine.mc146818 import Rtc
 from pyemu.machine.net.e1000 import E1000
+from pyemu.machine.net.peer import Peer
 from pyemu.machine.pci import PciBus
 from pyemu.machine.piix3 import ROUTABLE, Piix3
 from pyemu.machine.piix4_pm import Piix4Pm
@@ -42,8 +43,9 @@ class Parts:
     """What goes onto the board: back ends are open, firmware is loaded.
 
     drives: block devices of primary master and slave, secondary master and slave; None: absent.
-    serials: character devices of COM1 to COM4; None: absent. nics: (MAC address, option ROM) of
-    each. vga_rom: None: no display adapter. debug_console: character device or None.
+    serials: character devices of COM1 to COM4; None: absent. nics: of each its MAC address, its
+    option ROM and the peer it is plugged into. vga_rom: None: no display adapter.
+    debug_console: character device or None.
     epoch: Unix seconds that the RTC shows at power-on. cmos: bytes by address.
     kernel: to be booted instead of a disk, by the option ROM among the firmware's files.
     """
@@ -53,7 +55,7 @@ class Parts:
     vga_rom: bytes | None
     drives: Sequence[Any]
     serials: Sequence[Any]
-    nics: Sequence[tuple[bytes, bytes | None]]
+    nics: Sequence[tuple[bytes, bytes | None, Peer]]
     debug_console: Any
     epoch: int
     cmos: Mapping[int, int]
@@ -148,7 +150,7 @@ class Pc(Chip):
 
         # Display and network
         self.vga = _plug_vga(self.pci, clock, ports, memory, parts.vga_rom)
-        self.nics = [self.pci.add(E1000(*nic), layout.SLOT_NIC + n)
+        self.nics = [self.pci.add(E1000(clock, memory, *nic), layout.SLOT_NIC + n)
                      for n, nic in enumerate(parts.nics)]
 
         self.chips: dict[str, Chip] = {

@@ -4,6 +4,7 @@ from pyemu.clock import Clock
 from pyemu.machine.i440fx import I440fx
 from pyemu.machine.line import Line
 from pyemu.machine.net.e1000 import E1000
+from pyemu.machine.net.peer import Unplugged
 from pyemu.machine.pci import PciBus
 from pyemu.machine.piix3 import Piix3
 from pyemu.machine.piix4_pm import Piix4Pm
@@ -56,7 +57,7 @@ def ours():
     bus.add(PiixIde([Channel(), Channel()], Window()), 1, 1)
     bus.add(Piix4Pm(Clock(), irqs[9], system), 1, 3)
     bus.add(VgaPci(bytearray(16 << 20), Window(), Window(), rom=bytes(39424)), 2)
-    bus.add(E1000(bytes(6), rom=bytes(200_000)), 3)
+    bus.add(E1000(Clock(), None, bytes(6), bytes(200_000), Unplugged()), 3)
     ports.map(0xCF8, 4, bus.address, width=4)
     ports.map(0xCFC, 4, bus.data, width=4)
     return ports

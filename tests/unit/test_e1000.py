@@ -1,6 +1,7 @@
 """Intel 8254x manual: what a driver does before it has a link."""
 import pytest
 from pyemu.machine.net.e1000 import E1000
+from pyemu.machine.net.peer import Unplugged
 
 MAC = bytes.fromhex("525400123456")
 CTRL, STATUS, EECD, EERD, MDIC = 0x00, 0x08, 0x10, 0x14, 0x20
@@ -9,8 +10,8 @@ SK, CS, DI, DO, REQ, GNT = 1, 2, 4, 8, 0x40, 0x80
 
 
 @pytest.fixture
-def nic():
-    return E1000(MAC, rom=b"\x55\xaa" + bytes(200_000))
+def nic(clock):
+    return E1000(clock, None, MAC, b"\x55\xaa" + bytes(200_000), Unplugged())
 
 
 def eerd(nic, address):
