@@ -26,6 +26,8 @@ def clock():
 
 
 def pytest_addoption(parser):
+    parser.addoption("--fuzz-seconds", type=float, default=15.0, metavar="S",
+                     help="how long random code runs on the CPU (3600 for a long run)")
     parser.addoption("--messages", type=int, default=3000, metavar="N",
                      help="how many messages each protocol is fuzzed with (100000 for a long run)")
 

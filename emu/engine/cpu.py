@@ -13,6 +13,7 @@ from unicorn import UC_ARCH_X86, UC_MODE_64, Uc
 
 __all__ = ["HALTED", "STOPPED", "TRIPLE_FAULT", "Cpu", "EngineError"]
 
+VERSION = "2.1.4"  # of unicorn, whose private state native/layout.h describes
 CODE_BUFFER = 64 << 20  # bytes of translated code; by default self-modifying code grows to 388 MiB
 
 
@@ -31,6 +32,9 @@ class Cpu(Vcpu):
         return Vcpu.__new__(cls)
 
     def __init__(self, model: str = "qemu64"):
+        if unicorn.__version__ != VERSION:  # native/check.c looks closer, at the library itself
+            raise EngineError(f"needs the unicorn {VERSION} wheel for Linux x86-64, "
+                              f"found version {unicorn.__version__}")
         uc: Any = Uc(UC_ARCH_X86, UC_MODE_64)  # the only mode that gives all registers
         uc.ctl_set_cpu_model(MODELS[model][0])
         uc.ctl_set_tcg_buffer_size(CODE_BUFFER)

@@ -15,7 +15,7 @@ enum { /* x86.h */
     UC_X86_REG_RIP = 41,
 };
 
-static int refuse(const char *what)
+int vcpu_refuse(const char *what)
 {
     PyErr_Format(EngineError, "needs the unicorn 2.1.4 wheel for Linux x86-64, found another: %s",
                  what);
@@ -25,11 +25,13 @@ static int refuse(const char *what)
 static int load(Vcpu *vcpu, const char *path)
 {
     void *library = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
-    if (!library)
-        return refuse(dlerror());
+    if (!library) { /* no reason is given for a library that is sound, but was not loaded */
+        const char *reason = dlerror();
+        return vcpu_refuse(reason ? reason : "unicorn has loaded it from elsewhere");
+    }
 #define FUNCTION(type, member, symbol, parameters) \
     if (!(vcpu->library.member = (type(*) parameters)dlsym(library, symbol))) \
-        return refuse("no " symbol);
+        return vcpu_refuse("no " symbol);
     LIBRARY_FUNCTIONS(FUNCTION)
 #undef FUNCTION
     return 0;
@@ -82,15 +84,15 @@ static int check_layout(Vcpu *vcpu)
 
     for (size_t i = 0; i < sizeof regs / sizeof *regs; i++)
         if (!appears(vcpu, regs[i].id, regs[i].value, regs[i].place, regs[i].size))
-            return refuse(regs[i].name);
+            return vcpu_refuse(regs[i].name);
     for (size_t i = 0; i < sizeof msrs / sizeof *msrs; i++)
         if (!msr_appears(vcpu, msrs[i].id, msrs[i].value, msrs[i].place, msrs[i].size))
-            return refuse("an MSR lies elsewhere");
+            return vcpu_refuse("an MSR lies elsewhere");
 
     struct { uint32_t id; uint64_t value; } efer = {0xc0000080, 0};
     if (vcpu->library.reg_read(vcpu->uc, UC_X86_REG_MSR, &efer) || !efer.value ||
         efer.value != env->efer) /* which bits can be written depends on the CPU model */
-        return refuse("EFER");
+        return vcpu_refuse("EFER");
     return 0;
 }
 
@@ -99,22 +101,22 @@ static int check_pointers(Vcpu *vcpu)
     const Library *library = &vcpu->library;
     const CpuClass *class = vcpu->cpu->class;
     if (class->tlb_fill != library->tlb_fill)
-        return refuse("CPUClass.tlb_fill");
+        return vcpu_refuse("CPUClass.tlb_fill");
     if (class->cpu_exec_interrupt != library->exec_interrupt)
-        return refuse("CPUClass.cpu_exec_interrupt");
+        return vcpu_refuse("CPUClass.cpu_exec_interrupt");
     if (class->debug_excp_handler != library->breakpoint_handler)
-        return refuse("CPUClass.debug_excp_handler");
+        return vcpu_refuse("CPUClass.debug_excp_handler");
     if (vcpu->uc->memory_mapping != library->find_mapping)
-        return refuse("memory_mapping");
+        return vcpu_refuse("memory_mapping");
     if (vcpu->uc->code_pages_size != 0x400 || vcpu->uc->code_pages_levels != 2)
-        return refuse("l1_map");
+        return vcpu_refuse("l1_map");
     if (vcpu->uc->no_exit_request != 0)
-        return refuse("no_exit_request");
+        return vcpu_refuse("no_exit_request");
 
     Dl_info owner, ours;
     if (!dladdr((void *)vcpu->uc->stop_interrupt, &owner) ||
         !dladdr((void *)library->emu_start, &ours) || owner.dli_fbase != ours.dli_fbase)
-        return refuse("stop_interrupt");
+        return vcpu_refuse("stop_interrupt");
     return 0;
 }
 
@@ -128,7 +130,7 @@ int vcpu_attach(Vcpu *vcpu, const char *library_path)
         char found[32];
         snprintf(found, sizeof found, "version %u.%u.%u", version >> 24, version >> 16 & 255,
                  version >> 8 & 255);
-        return refuse(found);
+        return vcpu_refuse(found);
     }
     uint64_t rip;
     if (vcpu_check(vcpu->library.reg_read(vcpu->uc, UC_X86_REG_RIP, &rip), vcpu, "uc_init") < 0)
@@ -136,7 +138,7 @@ int vcpu_attach(Vcpu *vcpu, const char *library_path)
     vcpu->cpu = vcpu->uc->cpu;
     vcpu->env = (Env *)((char *)vcpu->cpu + ENV_OFFSET);
     if (vcpu->cpu->env != vcpu->env || vcpu->cpu->uc != vcpu->uc)
-        return refuse("CPUState");
+        return vcpu_refuse("CPUState");
     if (check_layout(vcpu) < 0 || check_pointers(vcpu) < 0)
         return -1;
     vcpu->uc->no_exit_request = 1;

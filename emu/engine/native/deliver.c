@@ -15,9 +15,6 @@
 #define OPCODE_ICEBP 0xf1
 #define DR6_HITS 0xfull
 
-#define TSS_BUSY_386 0xb
-#define TSS_BUSY_286 0x3
-
 uint64_t vcpu_flags(Vcpu *vcpu)
 {
     Env *env = vcpu->env;
@@ -25,17 +22,12 @@ uint64_t vcpu_flags(Vcpu *vcpu)
            (env->df & 0x400) | 2;
 }
 
-/* Unicorn aborts the process where the current TSS is none. Give it one too small to use, so that
- * the guest gets #TS as on the chip. */
+/* The task register of the reset state is marked as busy, as on the chip, which Unicorn does not
+ * take for a task when it looks for a stack. */
 static void guard_task_register(Env *env)
 {
-    Segment *tr = &env->tr;
-    if (!(tr->flags & 0x8000)) {
-        tr->flags = 0x8900;
-        tr->limit = 0;
-    } else if ((tr->flags >> 8 & 7) == TSS_BUSY_286) {
-        tr->flags &= ~0x200u; /* the busy bit: it wants a TSS of type 1 or 9 */
-    }
+    if ((env->tr.flags >> 8 & 7) == TSS_BUSY)
+        env->tr.flags &= ~0x200u;
 }
 
 /* Called first for each exception: RIP is still that of its instruction, prefixes and all. Unicorn

@@ -22,6 +22,10 @@ typedef struct {
     uint32_t flags; /* the descriptor's second word: type, DPL, P, L, D/B, G */
 } Segment;
 
+#define SEGMENT_PRESENT 0x8000u
+#define TSS_AVAILABLE 1 /* the low three bits of a descriptor's type, 16 and 32 bit */
+#define TSS_BUSY 3
+
 enum { ES, CS, SS, DS, FS, GS };
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
 

@@ -41,6 +41,7 @@
     FUNCTION(void, check_io8, "helper_check_iob_x86_64", (Env *, uint32_t port)) \
     FUNCTION(void, check_io16, "helper_check_iow_x86_64", (Env *, uint32_t port)) \
     FUNCTION(void, check_io32, "helper_check_iol_x86_64", (Env *, uint32_t port)) \
+    FUNCTION(void, cpu_abort, "cpu_abort_x86_64", (Cpu *, const char *format, ...)) \
     FUNCTION(void, loop_exit, "cpu_loop_exit_noexc_x86_64", (Cpu *)) \
     FUNCTION(uint32_t, fetch_byte, "cpu_ldub_code_x86_64", (Env *, uint64_t address)) \
     FUNCTION(void, cpuid, "cpu_x86_cpuid_x86_64", \

@@ -9,7 +9,7 @@ enum { STOPPED, HALTED, TRIPLE_FAULT }; /* what run() returns */
 
 #define DOUBLE_FAULT 8
 
-static Vcpu *vcpus;
+Vcpu *vcpus;
 
 Vcpu *vcpu_of(Cpu *cpu)
 {
@@ -241,8 +241,8 @@ static int init(Vcpu *vcpu, PyObject *args, PyObject *keywords)
         return -1;
     vcpu->next = vcpus;
     vcpus = vcpu;
-    if (deliver_install(vcpu) < 0 || syscall_install(vcpu) < 0 || tsc_install(vcpu) < 0 || memory_install(vcpu) < 0 ||
-        io_install(vcpu) < 0 || tlb_install(vcpu) < 0 || doorbell_open(vcpu) < 0)
+    if (abort_install(vcpu) < 0 || deliver_install(vcpu) < 0 || syscall_install(vcpu) < 0 || tsc_install(vcpu) < 0 ||
+        memory_install(vcpu) < 0 || io_install(vcpu) < 0 || tlb_install(vcpu) < 0 || doorbell_open(vcpu) < 0)
         return -1;
     state_reset(vcpu);
     return 0;

@@ -76,6 +76,7 @@ typedef struct Vcpu {
 } Vcpu;
 
 /* vcpu.c */
+extern Vcpu *vcpus; /* all there are */
 Vcpu *vcpu_of(Cpu *cpu);
 void vcpu_enter_python(Vcpu *vcpu);
 void vcpu_leave_python(Vcpu *vcpu);
@@ -88,6 +89,10 @@ extern PyObject *EngineError;
 
 /* check.c */
 int vcpu_attach(Vcpu *vcpu, const char *library_path);
+int vcpu_refuse(const char *what); /* raises EngineError, -1 */
+
+/* abort.c */
+int abort_install(Vcpu *vcpu);
 
 /* doorbell.c */
 int doorbell_open(Vcpu *vcpu);

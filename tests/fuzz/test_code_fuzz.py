@@ -1,0 +1,165 @@
+"""Random and mutated code on the CPU: it may do anything to itself, nothing to the process.
+
+Every run must end by the doorbell, and after a reset the CPU must work as if nothing had happened.
+A long run: pytest tests/fuzz/test_code_fuzz.py --fuzz-seconds 3600
+A seed that failed: SEED=1234 pytest tests/fuzz/test_code_fuzz.py
+"""
+import functools
+import os
+import pathlib
+import random
+import time
+
+import pytest
+import unicorn
+from guests.harness import CODE, DATA, POLICY, RAM_SIZE, SKIP, Guest, in_child
+from pyemu import roms
+
+KINDS = [("real", 0, False), ("protected", 0, False), ("protected", 0, True),
+         ("protected", 3, True), ("long", 0, True), ("long", 3, True)]
+CPUS = ["qemu64", "Haswell", "EPYC", "486", "Icelake-Server"]
+BATCH = 8  # seeds for one child process
+LENGTH = 4096  # bytes of code
+LIMIT = 0.04  # seconds until the run is asked to stop
+SAVED = 2 << 20  # bytes of low memory that hold the harness' own tables and code
+
+PREFIXES = b"\x66\x67\xf2\xf3\xf0\x2e\x64\x36"
+REX = b"\x48\x41\xc5\xc4"
+SYSTEM = b"\x00\x01\x05\x07\x08\x09\x20\x21\x22\x23\x30\x32\x34\x35\xa2\xaa\xae\xc7"
+
+
+def opcodes(rng, mode):
+    """Instructions at random, those of the system more often than chance would have them."""
+    prefixes = PREFIXES + REX if mode == "long" else PREFIXES
+    code = bytearray()
+    while len(code) < LENGTH:
+        code += bytes(rng.choices(prefixes, k=rng.choice((0, 0, 0, 1, 1, 2, 3))))
+        chance = rng.random()
+        if chance < 0.4:
+            code += bytes([0x0f, rng.randrange(256)])
+        elif chance < 0.5:
+            code += bytes([0x0f, rng.choice(SYSTEM)])
+        elif chance < 0.55:
+            code += bytes([0x0f, rng.choice(b"\x38\x3a"), rng.randrange(256)])
+        elif chance < 0.65:
+            code.append(rng.randrange(0xd8, 0xe0))
+        else:
+            code.append(rng.randrange(256))
+        code += rng.randbytes(rng.choice((1, 1, 2, 3, 5)))
+    return bytes(code[:LENGTH])
+
+
+def real_code(mode):
+    """Megabytes of code that somebody meant."""
+    if mode == "long":
+        library = pathlib.Path(unicorn.__file__).parent / "lib" / "libunicorn.so.2"
+        return library.read_bytes()[0x3d0000:0x470000]
+    return roms.load_bios()[0x10000:]
+
+
+def mutated(rng, mode):
+    source = real_code(mode)
+    while True:
+        start = rng.randrange(len(source) - LENGTH)
+        code = bytearray(source[start:start + LENGTH])
+        if code.count(0) < LENGTH // 3:
+            break
+    for _ in range(rng.choice((5, 40, 150))):
+        code[rng.randrange(LENGTH)] = rng.randrange(256)
+    return bytes(code)
+
+
+def registers(rng, mode):
+    """Instructions that load the registers: pointers into RAM, small numbers, any numbers."""
+    prefix, first, width = {"real": (b"\x66", 0xb8, 4), "protected": (b"", 0xb8, 4),
+                            "long": (b"\x48", 0xb8, 8)}[mode]
+    code = b""
+    for number in (0, 1, 2, 3, 5, 6, 7):
+        value = rng.choice([rng.randrange(DATA, RAM_SIZE), rng.randrange(0x10000),
+                            rng.randrange(256), rng.getrandbits(8 * width)])
+        code += prefix + bytes([first + number]) + value.to_bytes(width, "little")
+    return code
+
+
+class Chaos:
+    """What befalls the guest at each service: interrupts, DMA, pins."""
+
+    def __init__(self, guest, rng):
+        self.guest, self.rng = guest, rng
+
+    def __call__(self):
+        guest, rng = self.guest, self.rng
+        match rng.randrange(6):
+            case 0 | 1:
+                guest.interrupt(rng.randrange(32, 256))
+            case 2:
+                guest.cpu.set_nmi()
+            case 3:
+                guest.memory.write(CODE + rng.randrange(LENGTH), rng.randbytes(16))
+            case 4:
+                guest.cpu.set_a20(rng.random() < 0.7)
+            case 5:
+                guest.cpu.arm(time.monotonic_ns() + rng.randrange(2_000_000))
+
+
+def run_seed(seed):
+    rng = random.Random(seed)
+    mode, ring, paging = KINDS[seed % len(KINDS)]
+    cpu = rng.choice([model for model in CPUS if mode != "long" or model != "486"])
+    guest = Guest(mode, ring, paging=paging, cpu=cpu, resume=range(32))
+    guest.memory.write(SKIP, bytes(rng.choice((1, 1, 2, 3)) for _ in range(256)))
+    guest.memory.write(POLICY, b"\1" * 256)
+    for port in (0x60, 0x70, 0x80):
+        guest.on_port(port, read=lambda: rng.getrandbits(32))
+    saved = guest.memory.read(0, SAVED)
+    make = rng.choice((lambda rng, mode: rng.randbytes(LENGTH), opcodes, mutated))
+    guest.memory.write(DATA, rng.randbytes(0x8000))
+    guest.on_service = Chaos(guest, rng)
+    guest.cpu.arm(time.monotonic_ns() + rng.randrange(5_000_000))
+    guest.start(registers(rng, mode) + make(rng, mode))
+    for _ in range(5):
+        stop = guest.go_on(LIMIT).stop
+        if stop == "triple fault":
+            break
+        if stop == "halt":
+            guest.cpu.set_nmi()
+
+    guest.on_service = lambda: None
+    guest.pending.clear()
+    guest.memory.write(0, saved)
+    result = guest.run(b"\xbb\x05\x00" + (b"" if mode == "real" else b"\0\0") + b"\xe6\xf4\xeb\xfe")
+    assert result.stop == "end" and result.ebx & 0xffff == 5, f"no life after a reset: {result}"
+
+
+def run_batch(first):
+    for seed in range(first, first + BATCH):
+        run_seed(seed)
+
+
+def culprit(first):
+    """Which seed of a batch fails by itself, and how."""
+    for seed in range(first, first + BATCH):
+        try:
+            in_child(functools.partial(run_seed, seed), timeout=20)
+        except AssertionError as error:
+            return f"seed {seed}: {error}"
+    return f"seeds {first} to {first + BATCH - 1}, but none of them alone"
+
+
+@pytest.mark.skipif("SEED" in os.environ, reason="one seed is asked for")
+def test_random_code(request):
+    end = time.monotonic() + request.config.getoption("--fuzz-seconds")
+    first = random.SystemRandom().randrange(1 << 32) // BATCH * BATCH
+    batches = 0
+    while time.monotonic() < end or not batches:
+        try:
+            in_child(functools.partial(run_batch, first), timeout=60)
+        except AssertionError as error:
+            pytest.fail(f"{culprit(first)} ({error})")
+        first += BATCH
+        batches += 1
+
+
+@pytest.mark.skipif("SEED" not in os.environ, reason="no seed is asked for")
+def test_seed():
+    run_seed(int(os.environ["SEED"]))
