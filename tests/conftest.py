@@ -30,8 +30,15 @@ def pytest_addoption(parser):
                      help="how long random code runs on the CPU (3600 for a long run)")
     parser.addoption("--messages", type=int, default=3000, metavar="N",
                      help="how many messages each protocol is fuzzed with (100000 for a long run)")
+    parser.addoption("--sequences", type=int, default=200, metavar="N",
+                     help="how many random sequences of operations are done on disk images")
 
 
 @pytest.fixture
 def messages(pytestconfig):
     return pytestconfig.getoption("--messages")
+
+
+@pytest.fixture
+def sequences(pytestconfig):
+    return pytestconfig.getoption("--sequences")

@@ -16,14 +16,16 @@ class Backend(BlockDevice):
     path, format: as the user named it, or as it was probed; for `info block`.
     report: takes one line for the user. Each failure of the host is told once, then raised as
     OSError for the guest to see at its controller.
+    unmap: pass on that the guest needs some bytes no more.
     """
 
     def __init__(self, node: BlockDevice, path: str, format: str,
-                 report: Callable[[str], None] = report_on_stderr):
+                 report: Callable[[str], None] = report_on_stderr, unmap: bool = False):
         self.node = node
         self.path = path
         self.format = format
         self.report = report
+        self.unmap = unmap
         self.size = node.size
         self.read_only = node.read_only
         self._told: set[str] = set()
@@ -48,6 +50,14 @@ class Backend(BlockDevice):
             self._tell("write", error)
             raise
 
+    def write_zeroes(self, offset: int, length: int, unmap: bool = True) -> None:
+        try:
+            self._check(offset, length)
+            self.node.write_zeroes(offset, length, unmap and self.unmap)
+        except OSError as error:
+            self._tell("write", error)
+            raise
+
     def flush(self) -> None:
         try:
             self.node.flush()
@@ -57,7 +67,8 @@ class Backend(BlockDevice):
 
     def discard(self, offset: int, length: int) -> None:
         self._check(offset, length)
-        self.node.discard(offset, length)
+        if self.unmap:
+            self.node.discard(offset, length)
 
     def close(self) -> None:
         self.node.close()

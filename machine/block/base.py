@@ -3,6 +3,8 @@ import errno
 
 SECTOR = 512  # bytes, the unit of sizes and of requests from controllers
 
+ZEROS = 1 << 20  # bytes, the most that are written at once where zeros must be written
+
 Data = bytes | bytearray | memoryview
 
 
@@ -32,6 +34,13 @@ class BlockDevice:
     def write(self, offset: int, data: Data) -> None:
         """Store all of `data`; it is safe from a power cut after the next `flush()`."""
         raise NotImplementedError
+
+    def write_zeroes(self, offset: int, length: int, unmap: bool = True) -> None:
+        """Make these bytes zeros. unmap: they need not keep their room on the host's disk."""
+        while length:
+            count = min(length, ZEROS)
+            self.write(offset, bytes(count))
+            offset, length = offset + count, length - count
 
     def flush(self) -> None:
         """Return when everything written is on stable storage."""

@@ -20,7 +20,20 @@ class Lru(Generic[V]):
             self.values.move_to_end(key)
             return value
         value = self.load(key)
+        self.put(key, value)
+        return value
+
+    def put(self, key: int, value: V) -> None:
+        """Keep this value as the one last used."""
+        self.values.pop(key, None)
         if len(self.values) >= self.limit:
             self.values.popitem(last=False)
         self.values[key] = value
-        return value
+
+    def take(self, key: int) -> V:
+        """The value, no longer kept here."""
+        value = self.values.pop(key, None)
+        return self.load(key) if value is None else value
+
+    def forget(self, key: int) -> None:
+        self.values.pop(key, None)

@@ -8,7 +8,8 @@ from pyemu.machine.block.base import SECTOR, BlockDevice, BlockError
 from pyemu.machine.block.overlay import Overlay
 from pyemu.machine.block.probe import probe
 from pyemu.machine.block.qcow2 import Qcow2
-from pyemu.machine.block.qcow2_header import read_header
+from pyemu.machine.block.qcow2_check import repair_dirty
+from pyemu.machine.block.qcow2_header import DIRTY, read_header
 from pyemu.machine.block.raw import ProbedRaw, RawFile
 from pyemu.trace.hooks import trace_bdrv_open_common
 
@@ -24,12 +25,13 @@ block 0 will be restricted.
 
 
 def open_image(path: str, format: str | None = None, read_only: bool = False,
-               snapshot: bool = False,
+               snapshot: bool = False, discard: bool = False,
                report: Callable[[str], None] = report_on_stderr) -> Backend:
     """Open a disk image for a controller.
 
     format: "raw" or "qcow2"; None probes it, with QEMU's warning for raw.
     snapshot: keep writes to ourselves and open the image for reading only.
+    discard: bytes that the guest needs no more give their room back to the host.
     report: takes warnings now and failures of the host later, as text for the user.
     Raises BlockError, whose text is one line for the user.
     """
@@ -43,7 +45,9 @@ def open_image(path: str, format: str | None = None, read_only: bool = False,
     except OSError:
         node.close()
         raise
-    return Backend(node, path, format, report)
+    if isinstance(node, Qcow2):
+        node.pass_discards = discard
+    return Backend(node, path, format, report, unmap=discard)
 
 
 def open_node(path: str, format: str | None, read_only: bool, report: Callable[[str], None],
@@ -93,7 +97,10 @@ def _open_qcow2(file: RawFile, path: str, report: Callable[[str], None],
             raise BlockError(f"Could not open backing file '{header.backing_file}': {error}",
                              error.errno or errno.EIO) from None
     try:
-        return Qcow2(file, header, backing)
+        image = Qcow2(file, header, backing)
+        if header.incompatible & DIRTY and not image.read_only:
+            repair_dirty(image, report)
+        return image
     except BaseException:
         if backing:
             backing.close()

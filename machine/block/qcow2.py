@@ -1,45 +1,65 @@
-"""A qcow2 image, versions 2 and 3: clusters found through two levels of tables.
+"""A qcow2 image, versions 2 and 3, for reading and writing.
 
-An L1 entry names a cluster that holds an L2 table; an L2 entry names the cluster with the data,
-or a piece of compressed data, or says that the cluster reads as zeros or as in the backing file.
+What a power cut may leave, at any moment, is an image with all that was flushed, and at worst with
+clusters that are counted but not used. Therefore the file is changed in this order, with a flush
+of the file between two steps: data and reference counts that rise; L2 tables; L1 entries. Only
+when these are safe do counts fall, and only then is the room of a freed cluster used again.
 Source: QEMU's docs/interop/qcow2.txt.
 """
 import errno
-import sys
-import zlib
-from array import array
-from collections.abc import Callable
+import os
+import struct
 
 from pyemu.machine.block.base import BlockDevice, BlockError, Data
 from pyemu.machine.block.lru import Lru
-from pyemu.machine.block.qcow2_header import DIRTY, ZLIB, Header
+from pyemu.machine.block.qcow2_compression import compressor, decompressor
+from pyemu.machine.block.qcow2_header import (
+    AUTOCLEAR_FIELD,
+    CORRUPT,
+    DIRTY,
+    INCOMPATIBLE_FIELD,
+    LAZY_REFCOUNTS,
+    Header,
+)
+from pyemu.machine.block.qcow2_map import (
+    COMPRESSED,
+    COMPRESSED_FLAG,
+    COPIED,
+    NORMAL,
+    OFFSET,
+    UNALLOCATED,
+    ZERO,
+    ZERO_FLAG,
+    ClusterMap,
+)
+from pyemu.machine.block.qcow2_refcounts import Refcounts
+from pyemu.machine.block.qcow2_tables import Table, corrupt
 from pyemu.machine.block.raw import RawFile
 from pyemu.trace.hooks import (
     trace_bdrv_co_preadv_part,
+    trace_bdrv_co_pwritev_part,
     trace_qcow2_add_task,
-    trace_qcow2_cache_get,
+    trace_qcow2_cluster_alloc_phys,
+    trace_qcow2_cluster_link_l2,
     trace_qcow2_decompress,
+    trace_qcow2_l2_allocate,
+    trace_qcow2_l2_allocate_done,
+    trace_qcow2_pwrite_zeroes,
 )
 
-OFFSET = 0x00FF_FFFF_FFFF_FE00  # of a cluster in the file, in entries of both tables
-COMPRESSED_FLAG = 1 << 62
-ZERO_FLAG = 1 << 0  # version 3
-PIECE = 512  # bytes, the unit of the length of compressed data
-
-# What a cluster can be; the numbers are those that QEMU's events show.
-UNALLOCATED, ZERO, ZERO_ALLOCATED, NORMAL, COMPRESSED = range(5)
-
-L2_CACHE = 4 << 20  # bytes
-LARGEST_REFCOUNT_TABLE = 8 << 20  # bytes
 CLUSTER_CACHE = 16 << 20  # bytes of decompressed clusters
+MOST_CHANGED = 64  # L2 tables kept in memory before they are written without being asked
+MOST_FREED = 4096  # runs of clusters that wait for a flush before one is made
 
 
 class Qcow2(BlockDevice):
-    """Reads images; `write` refuses, which leaves the file as it was.
+    """The disk in the image.
 
-    No table is believed: what points outside the file or is not aligned raises BlockError, at
-    the start if it can be seen in the L1 table or if the file has lost its end, else when read.
+    header, file, map, refcounts, backing: its parts, for `qcow2_snapshots` and `qcow2_check`.
+    pass_discards: what is freed becomes a hole in the file.
     """
+
+    refcounts: Refcounts  # if it can be written
 
     def __init__(self, file: RawFile, header: Header, backing: BlockDevice | None = None):
         """Takes over `file` and `backing`. Raises BlockError."""
@@ -48,12 +68,16 @@ class Qcow2(BlockDevice):
         self.backing = backing
         self.size = header.size
         self.read_only = file.read_only
-        self.decompress = decompressor(header)
-        self.l1 = self._load_l1()
-        size = header.cluster_size
-        self.l2_cache = Lru(max(2, L2_CACHE // size), self._load_table)
-        self.clusters = Lru(max(2, CLUSTER_CACHE // size), self._load_compressed)
-        self._check_length()
+        self.pass_discards = False
+        self.decompress = decompressor(header.compression)
+        self.map = ClusterMap(file, header)
+        self.clusters = Lru(max(2, CLUSTER_CACHE // header.cluster_size), self._load_compressed)
+        self.lazy = bool(header.compatible & LAZY_REFCOUNTS)
+        self._compressed_end = 0  # place in the file where the next compressed cluster may follow
+        if not self.read_only:
+            self.refcounts = Refcounts(file, header)
+
+    # Reading
 
     def read(self, offset: int, length: int) -> bytes:
         if trace_bdrv_co_preadv_part:
@@ -61,7 +85,7 @@ class Qcow2(BlockDevice):
         parts: list[bytes] = []
         end = offset + length
         while offset < end:
-            kind, place, count = self._run(offset, end)
+            kind, place, count = self.map.find(offset, end)
             if trace_qcow2_add_task:
                 trace_qcow2_add_task(self, self, None, "read", kind, place, offset, count, None,
                                      len(parts))
@@ -77,169 +101,349 @@ class Qcow2(BlockDevice):
             offset += count
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
-    def write(self, offset: int, data: Data) -> None:
-        raise BlockError("qcow2 images can only be written with -snapshot", errno.EROFS)
-
-    def close(self) -> None:
-        self.file.close()
-        if self.backing:
-            self.backing.close()
-
     def _read_backing(self, backing: BlockDevice, offset: int, count: int) -> bytes:
         """The backing file may be shorter; zeros follow it."""
         there = max(0, min(count, backing.size - offset))
         return backing.read(offset, there).ljust(count, b"\0") if there else bytes(count)
 
-    def _run(self, offset: int, end: int) -> tuple[int, int, int]:
-        """What is at `offset`, as far as it is of one kind and in one piece.
-
-        Returns the kind, the place (offset in the file; the L2 entry if compressed) and the
-        length in bytes, which ends at `end`, or with the L2 table.
-        """
-        bits, l2_bits = self.header.cluster_bits, self.header.l2_bits
-        within = offset & self.header.cluster_size - 1
-        table = self._l2_table(offset >> bits + l2_bits)
-        first = offset >> bits & (1 << l2_bits) - 1
-        last = min(1 << l2_bits, first + (within + end - offset - 1 >> bits) + 1)
-        if table is None:
-            return UNALLOCATED, 0, min(end - offset, (last - first << bits) - within)
-        kind, place = self._classify(table[first])
-        clusters = 1
-        if kind != COMPRESSED:
-            step = self.header.cluster_size if kind == NORMAL else 0
-            while (first + clusters < last and self._classify(table[first + clusters])
-                   == (kind, place + clusters * step)):
-                clusters += 1
-        if kind == NORMAL:
-            place += within
-        return kind, place, min(end - offset, (clusters << bits) - within)
-
-    def _classify(self, entry: int) -> tuple[int, int]:
-        """Kind and place of an L2 entry. Raises BlockError if it is none."""
-        if entry & COMPRESSED_FLAG:
-            return COMPRESSED, entry & COMPRESSED_FLAG - 1
-        place = entry & OFFSET
-        if entry & ZERO_FLAG:
-            if self.header.version < 3:
-                raise self._corrupt("zero cluster in an image of version 2")
-            return ZERO_ALLOCATED if place else ZERO, 0
-        if not place:
-            return UNALLOCATED, 0
-        if place & self.header.cluster_size - 1:
-            raise self._corrupt(f"cluster offset {place:#x} unaligned")
-        if place >= self.file.length:
-            raise self._corrupt(f"cluster offset {place:#x} is beyond the end of the file")
-        return NORMAL, place
-
-    def _compressed_place(self, entry: int) -> tuple[int, int]:
-        """Offset and length in the file of compressed data: whole pieces, the last one too long."""
-        shift = 62 - (self.header.cluster_bits - 8)
-        place = entry & (1 << shift) - 1
-        pieces = (entry & COMPRESSED_FLAG - 1) >> shift
-        return place, (pieces + 1) * PIECE - place % PIECE
-
     def _load_compressed(self, entry: int) -> bytes:
-        place, length = self._compressed_place(entry)
+        place, length = self.map.compressed_place(entry)
         if place >= self.file.length:
-            raise self._corrupt(f"compressed cluster at {place:#x} is beyond the end of the file")
+            raise corrupt(f"compressed cluster at {place:#x} is beyond the end of the file")
         if trace_qcow2_decompress:
             trace_qcow2_decompress(self, place, length)
         size = self.header.cluster_size
         try:
             data = self.decompress(self.file.read(place, length), size)
         except Exception as error:  # each decompressor has its own
-            raise self._corrupt(f"compressed cluster at {place:#x}: {error}") from None
+            raise corrupt(f"compressed cluster at {place:#x}: {error}") from None
         if len(data) != size:
-            raise self._corrupt(f"compressed cluster at {place:#x} has {len(data)} bytes")
+            raise corrupt(f"compressed cluster at {place:#x} has {len(data)} bytes")
         return data
 
-    def _l2_table(self, index: int) -> "array[int] | None":
-        place = self.l1[index] & OFFSET
-        if not place:
-            return None
-        if trace_qcow2_cache_get:
-            trace_qcow2_cache_get(self, 1, place, True)
-        return self.l2_cache.get(place)
+    # Writing
 
-    def _load_l1(self) -> "array[int]":
-        header = self.header
-        needed = -(-header.size >> header.cluster_bits + header.l2_bits)
-        if header.l1_offset + 8 * needed > self.file.length:
-            raise self._truncated("the L1 table")
-        l1 = self._load_entries(header.l1_offset, needed)
-        for index, entry in enumerate(l1):
-            place = entry & OFFSET
-            if place & header.cluster_size - 1:
-                raise self._corrupt(f"L2 table offset {place:#x} unaligned (L1 index: {index:#x})")
-            if place + header.cluster_size > self.file.length:
-                raise self._truncated(f"the L2 table at {place:#x}")
-        return l1
+    def write(self, offset: int, data: Data) -> None:
+        if trace_bdrv_co_pwritev_part:
+            trace_bdrv_co_pwritev_part(self, offset, len(data), 0)
+        self._begin()
+        rest = memoryview(data).cast("B")
+        while rest:
+            count = self._write_some(offset, rest)
+            offset += count
+            rest = rest[count:]
 
-    def _load_table(self, place: int) -> "array[int]":
-        return self._load_entries(place, 1 << self.header.l2_bits)
+    def write_zeroes(self, offset: int, length: int, unmap: bool = True) -> None:
+        """Make these bytes zeros, if possible without writing them.
 
-    def _load_entries(self, place: int, count: int) -> "array[int]":
-        entries = array("Q", self.file.read(place, 8 * count))
-        if sys.byteorder == "little":
-            entries.byteswap()
-        return entries
-
-    def _check_length(self) -> None:
-        """Raise BlockError if the file is shorter than the clusters its tables name.
-
-        All L2 tables would be long to read. The reference counts tell the last cluster in two
-        reads, so the tables are only asked when that one is not there: it may have leaked.
+        unmap: the room of whole clusters may be given up.
         """
-        if self.file.length > self._last_refcounted() and not self.header.incompatible & DIRTY:
+        if trace_qcow2_pwrite_zeroes:
+            trace_qcow2_pwrite_zeroes(self, offset, length)
+        self._begin()
+        size = self.header.cluster_size
+        end = offset + length
+        while offset < end:
+            within = offset % size
+            whole = end - offset if end == self.size else (end - offset) // size * size
+            done = self._drop(offset, whole, keep=not unmap) if whole and not within else 0
+            if not done:
+                done = min(end - offset, size - within)
+                self._write_zeros(offset, done)
+            offset += done
+
+    def discard(self, offset: int, length: int) -> None:
+        """Whole clusters read as zeros afterwards; parts of them stay."""
+        if self.header.version < 3 and self.backing:
+            return  # there is no way to hide the backing file again
+        self._begin()
+        size = self.header.cluster_size
+        end = offset + length
+        if end < self.size:
+            end -= end % size
+        offset = -(-offset // size) * size
+        while offset < end:
+            offset += self._drop(offset, end - offset, keep=False)
+
+    def write_compressed(self, offset: int, data: Data, packed: bytes | None = None) -> None:
+        """Write one whole cluster (or the last of the disk), compressed if that makes it shorter.
+
+        packed: its compressed form, if the caller has it already.
+        """
+        self._begin()
+        size = self.header.cluster_size
+        if packed is None:
+            packed = compressor(self.header.compression)(bytes(data).ljust(size, b"\0"))
+        if len(packed) >= size:
+            self.write(offset, data)
             return
-        for place in {entry & OFFSET for entry in self.l1} - {0}:
-            for entry in self._load_table(place):
-                if entry & COMPRESSED_FLAG:
-                    start, _ = self._compressed_place(entry)
-                else:
-                    start = 0 if entry & ZERO_FLAG else entry & OFFSET
-                if start >= self.file.length:
-                    raise self._truncated(f"the cluster at {start:#x}")
+        index, slot, _ = self.map.slots(offset, 1)
+        table = self._own_table(index)
+        place = self._allocate_bytes(len(packed))
+        self.file.write(place, packed)
+        self._forget(table[slot])
+        table[slot] = self.map.compressed_entry(place, len(packed))
+        self._limit()
 
-    def _last_refcounted(self) -> int:
-        """Offset of the last cluster that has a reference count; past the end if unknown."""
-        header, unknown = self.header, self.file.length
-        size = header.cluster_size
-        length = header.refcount_clusters * size
-        if length > LARGEST_REFCOUNT_TABLE or header.refcount_offset + length > self.file.length:
-            return unknown
-        table = self._load_entries(header.refcount_offset, length // 8)
-        index = max((i for i, entry in enumerate(table) if entry), default=-1)
-        if index < 0 or table[index] & size - 1 or table[index] + size > self.file.length:
-            return unknown
-        used = len(self.file.read(table[index], size).rstrip(b"\0")) - 1
-        block_bits = header.cluster_bits + 3 - header.refcount_order
-        return (index << block_bits) + (used * 8 >> header.refcount_order) << header.cluster_bits
+    def flush(self) -> None:
+        if self.read_only:
+            return
+        self._write_metadata()
+        self.file.flush()
+        for first, count in self.refcounts.settle():
+            if self.pass_discards:
+                bits = self.header.cluster_bits
+                self.file.discard(first << bits, count << bits)
 
-    def _corrupt(self, what: str) -> BlockError:
-        return BlockError(f"qcow2: Image is corrupt: {what}")
+    def close(self) -> None:
+        try:
+            if not self.read_only:
+                self.sync()
+        finally:
+            self.file.close()
+            if self.backing:
+                self.backing.close()
 
-    def _truncated(self, what: str) -> BlockError:
-        return BlockError(
-            f"qcow2: Image is truncated: {what} is beyond its {self.file.length} bytes")
+    def sync(self) -> None:
+        """`flush`, and leave no count behind that is too high or was put off."""
+        self.flush()
+        if self.refcounts.changed:
+            self.refcounts.write()
+            self.file.flush()
+        if self.lazy and self.header.incompatible & DIRTY:
+            self.set_incompatible(self.header.incompatible & ~DIRTY)
 
+    def set_incompatible(self, features: int) -> None:
+        """Change the feature bits in the header, safely."""
+        self.file.write(INCOMPATIBLE_FIELD, struct.pack(">Q", features))
+        self.file.flush()
+        self.header.incompatible = features
 
-def decompressor(header: Header) -> Callable[[bytes, int], bytes]:
-    """The function (data, most bytes) -> bytes of the image. Raises BlockError if there is none."""
-    if header.compression == ZLIB:
-        return _inflate
-    try:
-        import zstandard
-    except ImportError:
-        raise BlockError("qcow2: zstd compression needs the Python package zstandard",
-                         errno.ENOTSUP) from None
+    def mark_corrupt(self, why: str) -> BlockError:
+        """Refuse writing from now on, also to later users. Returns the error to raise."""
+        if self.header.version >= 3 and not self.header.incompatible & CORRUPT:
+            self.set_incompatible(self.header.incompatible | CORRUPT)
+        self.header.incompatible |= CORRUPT
+        return BlockError(f"qcow2: Marking image as corrupt: {why}")
 
-    def unzstd(data: bytes, size: int) -> bytes:
-        with zstandard.ZstdDecompressor().stream_reader(data) as reader:
-            return reader.read(size)
-    return unzstd
+    def _begin(self) -> None:
+        """Before the first change, and each time refuse what must not be changed."""
+        if self.read_only:
+            raise BlockError(os.strerror(errno.EROFS), errno.EROFS)
+        if self.header.incompatible & CORRUPT:
+            raise corrupt("it cannot be written")
+        if self.header.autoclear:
+            # Features that nobody here keeps up, such as dirty bitmaps.
+            self.file.write(AUTOCLEAR_FIELD, bytes(8))
+            self.header.autoclear = 0
 
+    def _write_some(self, offset: int, rest: memoryview) -> int:
+        """Write what can be written in one piece; return its length."""
+        size = self.header.cluster_size
+        within = offset & size - 1
+        index, first, last = self.map.slots(offset, len(rest))
+        table = self.map.table(index)
+        if table is not None and self.map.l1[index] & COPIED:
+            place, clusters = self._in_place(table, first, last)
+            if clusters:
+                piece = rest[:clusters * size - within]
+                self._guard(place, clusters)
+                self.file.write(place + within, piece)
+                return len(piece)
+        table = self._own_table(index)
+        place = self._kept_room(table[first])
+        clusters = 1
+        if not place:
+            while (first + clusters < last and not self._kept_room(table[first + clusters])
+                   and not self._in_place(table, first + clusters, last)[1]):
+                clusters += 1
+            place, clusters = self._allocate(clusters)
+        piece = rest[:clusters * size - within]
+        try:
+            self._fill(place, offset, piece)
+        except OSError:
+            if not self._kept_room(table[first]):
+                self.refcounts.release(place // size, clusters)
+            raise
+        if trace_qcow2_cluster_link_l2:
+            trace_qcow2_cluster_link_l2(self, clusters)
+        for slot in range(first, first + clusters):
+            if table[slot] & OFFSET != place or table[slot] & COMPRESSED_FLAG:
+                self._forget(table[slot])
+            table[slot] = place | COPIED
+            place += size
+        self._limit()
+        return len(piece)
 
-def _inflate(data: bytes, size: int) -> bytes:
-    """Deflate without header; what follows the end of the stream belongs to someone else."""
-    return zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size)
+    def _in_place(self, table: "Table[int]", first: int, last: int) -> tuple[int, int]:
+        """Clusters from `first` on that are ours alone and lie in a row: place and number."""
+        entry = table[first]
+        if entry & ~OFFSET != COPIED:
+            return 0, 0
+        _, place = self.map.classify(entry)
+        size = self.header.cluster_size
+        count = 1
+        while first + count < last and table[first + count] == entry + count * size:
+            count += 1
+        return place, count
+
+    def _kept_room(self, entry: int) -> int:
+        """Where a cluster that reads as zeros has room of its own; 0 if it has none."""
+        if entry & ~OFFSET != COPIED | ZERO_FLAG:
+            return 0
+        place = entry & OFFSET
+        if place:
+            self._guard(place, 1)
+        return place
+
+    def _fill(self, place: int, offset: int, piece: memoryview) -> None:
+        """Write `piece` into new clusters at `place`, and around it what the disk has there."""
+        size = self.header.cluster_size
+        before = offset & size - 1
+        after = -(before + len(piece)) % size
+        head = self.read(offset - before, before)
+        end = offset + len(piece)
+        tail = self.read(end, max(0, min(after, self.size - end))).ljust(after, b"\0")
+        if place >= self.file.length and not head.strip(b"\0") and not tail.strip(b"\0"):
+            self.file.write(place + before, piece)  # the file reads as zeros there
+        elif before or after:
+            self.file.write(place, b"".join((head, piece, tail)))
+        else:
+            self.file.write(place, piece)
+
+    def _write_zeros(self, offset: int, count: int) -> None:
+        """Write zeros into part of a cluster, or all of it, unless it reads as zeros already."""
+        kind, _, _ = self.map.find(offset, offset + count)
+        if kind == UNALLOCATED and not self._shines_through(offset):
+            return
+        if kind in (UNALLOCATED, NORMAL, COMPRESSED):
+            self.write(offset, bytes(count))
+
+    def _drop(self, offset: int, length: int, keep: bool) -> int:
+        """Make the whole clusters at `offset` read as zeros; return how many bytes.
+
+        keep: not to give up their room. Returns 0 if the format has no way to do it.
+        """
+        size = self.header.cluster_size
+        index, first, last = self.map.slots(offset, length)
+        done = min(length, (last - first) * size)
+        old = self.map.table(index)
+        if old is None:
+            if not self._shines_through(offset):
+                return done
+            old = self.map.empty_table()
+        if self.header.version < 3 and self.backing:
+            return 0
+        table = None
+        for slot in range(first, last):
+            entry = old[slot]
+            kind = self.map.classify(entry)[0]
+            if kind == ZERO or (kind == UNALLOCATED and not self._shines_through(
+                    offset + (slot - first) * size)):
+                continue
+            zeros = ZERO_FLAG if self.header.version >= 3 else 0
+            if keep and zeros and entry & ~(OFFSET | ZERO_FLAG) == COPIED:
+                zeros = entry | ZERO_FLAG
+            if zeros == entry:
+                continue
+            if table is None:
+                table = self._own_table(index)
+            if (zeros ^ entry) & OFFSET or entry & COMPRESSED_FLAG:
+                self._forget(entry)
+            table[slot] = zeros
+        self._limit()
+        return done
+
+    def _shines_through(self, offset: int) -> bool:
+        """Whether an unallocated cluster shows something of the backing file."""
+        return self.backing is not None and offset < self.backing.size
+
+    # Clusters and tables
+
+    def _own_table(self, index: int) -> "Table[int]":
+        """The L2 table of an L1 entry, for changing it; a copy if a snapshot has it too."""
+        entry = self.map.l1[index]
+        if entry & COPIED and entry & OFFSET:
+            return self.map.l2.change(entry & OFFSET)
+        if trace_qcow2_l2_allocate:
+            trace_qcow2_l2_allocate(self, index)
+        old = self.map.table(index)
+        table = self.map.empty_table() if old is None else old[:]
+        place, _ = self._allocate(1)
+        try:
+            self.map.set_table(index, place, table)
+        except OSError:
+            self.refcounts.release(place >> self.header.cluster_bits, 1)
+            raise
+        if entry & OFFSET:
+            self.refcounts.free((entry & OFFSET) >> self.header.cluster_bits)
+        if trace_qcow2_l2_allocate_done:
+            trace_qcow2_l2_allocate_done(self, index, 0)
+        return table
+
+    def _allocate(self, most: int) -> tuple[int, int]:
+        """Up to `most` clusters in a row that nobody uses: place and number."""
+        if trace_qcow2_cluster_alloc_phys:
+            trace_qcow2_cluster_alloc_phys(self)
+        first, count = self.refcounts.allocate(most)
+        place = first << self.header.cluster_bits
+        self._guard(place, count)
+        return place, count
+
+    def _allocate_bytes(self, length: int) -> int:
+        """Room for compressed data, behind the last if that cluster has some left."""
+        bits, size = self.header.cluster_bits, self.header.cluster_size
+        place = self._compressed_end
+        left = -place % size
+        if length > left or not self.refcounts.can_add(place >> bits):
+            follows = place + left
+            place, _ = self._allocate(1)
+            if left and place == follows and self.refcounts.can_add(self._compressed_end >> bits):
+                place = self._compressed_end
+                self.refcounts.add(place >> bits, 1, 1)
+        else:
+            self.refcounts.add(place >> bits, 1, 1)
+        self._compressed_end = place + length
+        return place
+
+    def _forget(self, entry: int) -> None:
+        """An L2 entry is about to go: so does its reference to clusters in the file."""
+        first, count = self.map.clusters_of(entry)
+        if count:
+            self.refcounts.free(first, count)
+        if entry & COMPRESSED_FLAG:
+            self.clusters.forget(entry & COMPRESSED_FLAG - 1)
+            self._compressed_end = 0
+
+    def _guard(self, place: int, count: int) -> None:
+        """Raise BlockError if clusters that are to be written hold the image's own tables."""
+        first = place >> self.header.cluster_bits
+        for cluster in range(first, first + count):
+            name = self._owner(cluster)
+            if name:
+                raise self.mark_corrupt(
+                    f"Preventing invalid write on metadata (overlaps with {name})")
+
+    def _owner(self, cluster: int) -> str:
+        if cluster == 0:
+            return "main header"
+        return self.map.owner(cluster) or self.refcounts.owner(cluster)
+
+    def _limit(self) -> None:
+        """Keep what waits in memory small even if nobody ever flushes."""
+        if len(self.refcounts.freed) > MOST_FREED:
+            self.flush()
+        elif len(self.map.l2.changed) > MOST_CHANGED:
+            self._write_metadata()
+
+    def _write_metadata(self) -> None:
+        """Everything but the last flush of the file."""
+        tables = self.map.changed
+        if not self.lazy or self.refcounts.moved:
+            if self.refcounts.changed:
+                self.refcounts.write()
+        elif tables and not self.header.incompatible & DIRTY:
+            self.set_incompatible(self.header.incompatible | DIRTY)
+        if tables:
+            self.file.flush()
+            self.map.write()

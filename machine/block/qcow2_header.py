@@ -17,6 +17,14 @@ V2_LENGTH = V2_FIELDS.size
 V3_LENGTH = V2_LENGTH + V3_FIELDS.size
 COMPRESSION_TYPE = V3_LENGTH  # offset of a byte in headers that are longer than version 3 began
 
+# Offsets of fields that change. Those of one line are written together, within one sector.
+SIZE_FIELD = 24  # 64 bits
+L1_FIELDS = 36  # entries (32 bits), offset (64)
+REFCOUNT_FIELDS = 48  # offset (64 bits), clusters (32)
+SNAPSHOT_FIELDS = 60  # number (32 bits), offset (64)
+INCOMPATIBLE_FIELD = 72  # 64 bits
+AUTOCLEAR_FIELD = 88  # 64 bits
+
 # Incompatible features, by bit: what an implementation must know to read the image.
 DIRTY = 1 << 0  # reference counts may be wrong; reading does not need them
 CORRUPT = 1 << 1
@@ -25,6 +33,9 @@ COMPRESSION = 1 << 3
 EXTENDED_L2 = 1 << 4
 SUPPORTED = DIRTY | CORRUPT | COMPRESSION
 FEATURE_NAMES = {2: "external data file", 4: "extended L2 entries"}
+
+# Compatible features
+LAZY_REFCOUNTS = 1 << 0  # reference counts may be brought up to date late, if DIRTY says so
 
 ZLIB, ZSTD = 0, 1  # compression types
 ENCRYPTION_NAMES = {1: "AES", 2: "LUKS"}
@@ -42,7 +53,7 @@ LONGEST_BACKING_NAME = 1023
 WIDEST_REFCOUNT = 6  # log2 of bits
 
 
-@dataclass(frozen=True)
+@dataclass
 class Header:
     """What the header says, in bytes where nothing else is said; offsets are those of the file."""
 
@@ -56,6 +67,10 @@ class Header:
     refcount_order: int  # log2 of the bits of one count
     incompatible: int
     compression: int
+    compatible: int
+    autoclear: int
+    snapshots: int
+    snapshots_offset: int
     backing_file: str | None
     backing_format: str | None
 
@@ -77,18 +92,21 @@ def read_header(file: RawFile) -> Header:
     if len(head) < V2_LENGTH:
         raise _bad("qcow2 header too short")
     (_, version, backing_offset, backing_length, cluster_bits, size, encryption, l1_size,
-     l1_offset, refcount_offset, refcount_clusters, _, _) = V2_FIELDS.unpack_from(head)
+     l1_offset, refcount_offset, refcount_clusters, snapshots,
+     snapshots_offset) = V2_FIELDS.unpack_from(head)
     if version not in (2, 3):
         raise _unsupported(f"Unsupported qcow2 version {version}")
     if cluster_bits not in CLUSTER_BITS:
         raise _bad(f"Unsupported cluster size: 2^{cluster_bits}")
     cluster_size = 1 << cluster_bits
 
-    incompatible, refcount_order, length, compression = 0, 4, V2_LENGTH, ZLIB
+    incompatible = compatible = autoclear = 0
+    refcount_order, length, compression = 4, V2_LENGTH, ZLIB
     if version == 3:
         if len(head) < V3_LENGTH:
             raise _bad("qcow2 header too short")
-        incompatible, _, _, refcount_order, length = V3_FIELDS.unpack_from(head, V2_LENGTH)
+        (incompatible, compatible, autoclear, refcount_order,
+         length) = V3_FIELDS.unpack_from(head, V2_LENGTH)
         if length < V3_LENGTH:
             raise _bad("qcow2 header too short")
         if length > cluster_size:
@@ -124,7 +142,8 @@ def read_header(file: RawFile) -> Header:
 
     return Header(
         version, size, cluster_bits, l1_offset, l1_size, refcount_offset, refcount_clusters,
-        refcount_order, incompatible, compression,
+        refcount_order, incompatible, compression, compatible, autoclear, snapshots,
+        snapshots_offset,
         _backing_name(cluster, backing_offset, backing_length),
         os.fsdecode(extensions[BACKING_FORMAT]) if BACKING_FORMAT in extensions else None)
 

@@ -5,6 +5,7 @@ import os
 import stat
 
 from pyemu.machine.block.base import SECTOR, BlockDevice, BlockError, Data
+from pyemu.machine.block.hostfile import KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE, fallocate
 from pyemu.machine.block.probe import probe
 from pyemu.trace.hooks import (
     trace_bdrv_co_preadv_part,
@@ -16,13 +17,15 @@ from pyemu.trace.hooks import (
 class RawFile(BlockDevice):
     """An open file. What lies past its end reads as zeros; a write there makes it longer.
 
-    size: the length rounded up to whole sectors.
+    size: the length rounded up to whole sectors. unsafe: `flush` is left to the host's system.
     """
 
     def __init__(self, fd: int, read_only: bool = False):
         """Takes over `fd`. Raises OSError if it cannot seek."""
         self.fd = fd
         self.read_only = read_only
+        self.unsafe = False
+        self.lost = 0  # errno of a flush that failed
         self.length = os.lseek(fd, 0, os.SEEK_END)
         self.size = -(-self.length // SECTOR) * SECTOR
 
@@ -74,14 +77,44 @@ class RawFile(BlockDevice):
             rest = rest[written:]
         self.length = max(self.length, offset)
 
-    def flush(self) -> None:
+    def write_zeroes(self, offset: int, length: int, unmap: bool = True) -> None:
+        """A hole where the host's file system has them, else written zeros."""
         if self.read_only:
+            raise BlockError(os.strerror(errno.EROFS), errno.EROFS)
+        inside = max(0, min(length, self.length - offset))
+        mode = PUNCH_HOLE if unmap else ZERO_RANGE
+        if inside and not self._fallocate(mode | KEEP_SIZE, offset, inside):
+            super().write_zeroes(offset, inside)
+        if length > inside:
+            os.ftruncate(self.fd, offset + length)
+            self.length = offset + length
+
+    def discard(self, offset: int, length: int) -> None:
+        if not self.read_only:
+            self._fallocate(PUNCH_HOLE | KEEP_SIZE, offset, length)
+
+    def flush(self) -> None:
+        if self.read_only or self.unsafe:
             return
+        if self.lost:
+            raise OSError(self.lost, os.strerror(self.lost))
         try:
             os.fdatasync(self.fd)
         except OSError as error:
+            # What the host could not write it has forgotten: no later flush can make it good.
+            self.lost = error.errno or errno.EIO
             trace_file_flush_fdatasync_failed(error.errno)
             raise
+
+    def _fallocate(self, mode: int, offset: int, length: int) -> bool:
+        """False if the host's file system cannot do that."""
+        try:
+            fallocate(self.fd, mode, offset, length)
+        except OSError as error:
+            if error.errno in (errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.ENODEV):
+                return False
+            raise
+        return True
 
     def close(self) -> None:
         os.close(self.fd)
