@@ -8,7 +8,14 @@ from typing import Any
 import unicorn
 from pyemu.cpu_models import MODELS
 from pyemu.engine._native import HALTED, STOPPED, TRIPLE_FAULT, EngineError, Vcpu
-from pyemu.trace.hooks import trace_exec_tb, trace_tcg_gen_code, trace_translate_block
+from pyemu.trace.hooks import (
+    trace_exec_tb,
+    trace_guest_mem_read,
+    trace_guest_mem_write,
+    trace_guest_user_syscall_ret,
+    trace_tcg_gen_code,
+    trace_translate_block,
+)
 from unicorn import UC_ARCH_X86, UC_MODE_64, Uc
 
 __all__ = ["HALTED", "STOPPED", "TRIPLE_FAULT", "Cpu", "EngineError"]
@@ -40,5 +47,6 @@ class Cpu(Vcpu):
         uc.ctl_set_tcg_buffer_size(CODE_BUFFER)
         uc.ctl_exits_enabled(True)  # and no exits: run() ends by stop(), HLT or a triple fault
         super().__init__(_library_path(), uc._uch.value, uc)
-        for hook in (trace_tcg_gen_code, trace_translate_block, trace_exec_tb):
+        for hook in (trace_tcg_gen_code, trace_translate_block, trace_exec_tb, trace_guest_mem_read,
+                     trace_guest_mem_write, trace_guest_user_syscall_ret):
             hook.on_toggle = lambda on: self.ring()  # the translator has to be told

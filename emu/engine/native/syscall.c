@@ -65,9 +65,8 @@ static void on_syscall(void *uc, void *user)
 
     if (!(env->efer & EFER_SCE) || !(env->cr[0] & CR0_PE))
         vcpu->library.raise_exception_error(env, VECTOR_INVALID_OPCODE, 0); /* does not return */
-    TRACE(guest_user_syscall, env->regs[RAX], env->regs[RDI], env->regs[RSI],
-          env->regs[RDX], env->regs[10], env->regs[8], env->regs[9], 0, 0);
     unsigned length = instruction_length(vcpu);
+    tracing_system_call(vcpu, env->eip + length);
     if (env->hflags & HF_LMA) {
         uint64_t flags = vcpu_flags(vcpu) & ~FLAG_RF;
         uint64_t target = env->hflags & HF_CS64 ? env->lstar : env->cstar;

@@ -1,102 +1,63 @@
-/* Events of the translator: blocks translated and blocks executed.
+/* The engine's events: finding their hooks, and the hooks of Unicorn that feed them.
  *
- * Unicorn calls a hook for each only while the event is on: translated code calls the block hook
- * inline, so switching it makes all code stale.
+ * What happens inside translated code is seen by hooks of Unicorn that are there only while their
+ * event is on. Code calls some of them inline, so switching these makes all translations stale.
  */
 #include "tracing.h"
 
 const struct trace_api *trace_api;
 PyObject *trace_hooks[EVENTS];
 
-/* The head of QEMU's TranslationBlock, and uc_tb, by which an edge hook tells of one. */
 typedef struct {
-    uint64_t pc, cs_base;
-    uint32_t flags;
-    uint16_t size, instructions;
-    uint32_t cflags, trace_state;
-    void *code;
-} Block;
+    unsigned events; /* any of these being on wants the hook: 1 << EVENT_x */
+    int type;
+    void *callback;
+    bool inline_call; /* from translated code */
+} Probe;
 
-typedef struct {
-    uint64_t pc;
-    uint16_t instructions, size;
-} BlockReport;
+static const Probe probe_table[PROBES] = {
+    {1u << EVENT_tcg_gen_code | 1u << EVENT_translate_block, UC_HOOK_EDGE_GENERATED,
+     on_block_translated, false},
+    {1u << EVENT_exec_tb, UC_HOOK_BLOCK, on_block_executed, true},
+    {1u << EVENT_guest_user_syscall_ret, UC_HOOK_BLOCK, on_block_after_syscall, true},
+    {1u << EVENT_guest_mem_read, UC_HOOK_MEM_READ_AFTER, on_memory_read, true},
+    {1u << EVENT_guest_mem_write, UC_HOOK_MEM_WRITE, on_memory_written, true},
+};
 
-static const Block *find_block(const Vcpu *vcpu, uint64_t pc)
+static bool wanted(const Probe *probe)
 {
-    uint64_t mixed = pc ^ pc >> 6;
-    const Block *block = vcpu->cpu->jump_cache[(mixed >> 6 & 0xfc0) | (mixed & 0x3f)];
-    return block && block->pc == pc ? block : NULL;
-}
-
-static void trace_translation(const Vcpu *vcpu, uint64_t pc)
-{
-    const Block *block = find_block(vcpu, pc);
-    TRACE(translate_block, (uintptr_t)block, pc, block ? (uintptr_t)block->code : 0);
-}
-
-static void on_translated(void *uc, BlockReport *block, BlockReport *previous, void *user)
-{
-    Vcpu *vcpu = user;
-    (void)uc;
-    if (vcpu->first_block_pending) {
-        vcpu->first_block_pending = false;
-        trace_translation(vcpu, previous->pc);
-    }
-    TRACE(tcg_gen_code, vcpu->env->segs[CS].base, block->pc);
-    trace_translation(vcpu, block->pc);
-}
-
-static void on_block(void *uc, uint64_t address, uint32_t size, void *user)
-{
-    (void)uc, (void)size;
-    PyObject *hook = trace_hooks[EVENT_exec_tb];
-    if (hook_enabled(hook)) {
-        const uint64_t arguments[] = {(uintptr_t)find_block(user, address), address};
-        trace_api->emit_fast(hook, 2, arguments); /* 200 million times in a boot */
-    }
-}
-
-void tracing_first_block(Vcpu *vcpu)
-{
-    if (vcpu->started)
-        return;
-    vcpu->started = vcpu->first_block_pending = true;
-    TRACE(tcg_gen_code, vcpu->env->segs[CS].base, vcpu->env->segs[CS].base + vcpu->env->eip);
-}
-
-static bool translations_wanted(void)
-{
-    return hook_enabled(trace_hooks[EVENT_tcg_gen_code]) ||
-           hook_enabled(trace_hooks[EVENT_translate_block]);
+    for (int event = 0; event < EVENTS; event++)
+        if (probe->events >> event & 1 && hook_enabled(trace_hooks[event]))
+            return true;
+    return false;
 }
 
 bool tracing_changed(const Vcpu *vcpu)
 {
-    return translations_wanted() != (vcpu->translation_hook != 0) ||
-           hook_enabled(trace_hooks[EVENT_exec_tb]) != (vcpu->block_hook != 0);
-}
-
-static int switch_hook(Vcpu *vcpu, bool on, size_t *handle, int type, void *callback)
-{
-    if (on == (*handle != 0))
-        return 0;
-    int error = on ? vcpu->library.hook_add(vcpu->uc, handle, type, callback, vcpu, 1, 0)
-                   : vcpu->library.hook_del(vcpu->uc, *handle);
-    if (!on)
-        *handle = 0;
-    if (type == UC_HOOK_BLOCK)
-        vcpu->library.tb_flush(vcpu->cpu);
-    return vcpu_check(error, vcpu, "uc_hook_add");
+    for (int i = 0; i < PROBES; i++)
+        if (wanted(&probe_table[i]) != (vcpu->probes[i] != 0))
+            return true;
+    return false;
 }
 
 int tracing_adapt(Vcpu *vcpu)
 {
-    if (switch_hook(vcpu, translations_wanted(), &vcpu->translation_hook, UC_HOOK_EDGE_GENERATED,
-                    on_translated) < 0)
-        return -1;
-    return switch_hook(vcpu, hook_enabled(trace_hooks[EVENT_exec_tb]), &vcpu->block_hook,
-                       UC_HOOK_BLOCK, on_block);
+    for (int i = 0; i < PROBES; i++) {
+        const Probe *probe = &probe_table[i];
+        bool on = wanted(probe);
+        if (on == (vcpu->probes[i] != 0))
+            continue;
+        int error = on ? vcpu->library.hook_add(vcpu->uc, &vcpu->probes[i], probe->type,
+                                                probe->callback, vcpu, 1, 0)
+                       : vcpu->library.hook_del(vcpu->uc, vcpu->probes[i]);
+        if (!on)
+            vcpu->probes[i] = 0;
+        if (probe->inline_call)
+            vcpu->library.tb_flush(vcpu->cpu);
+        if (vcpu_check(error, vcpu, "uc_hook_add") < 0)
+            return -1;
+    }
+    return 0;
 }
 
 int tracing_import(void)

@@ -29,6 +29,14 @@ typedef struct {
     struct Vcpu *vcpu;
 } Region;
 
+/* A system call that has not returned yet, while returns are traced. */
+typedef struct {
+    uint64_t cr3, target, stack, number;
+} SystemCall;
+
+#define SYSTEM_CALL_BITS 10
+#define PROBES 5 /* hooks of Unicorn that come and go with the events they feed */
+
 typedef struct Vcpu {
     PyObject_HEAD
     struct Vcpu *next;
@@ -70,7 +78,8 @@ typedef struct Vcpu {
     Port **ports;        /* 65536 */
 
     /* tracing.c */
-    size_t translation_hook, block_hook; /* of Unicorn; 0: none */
+    size_t probes[PROBES]; /* handles of Unicorn's hooks; 0: none */
+    SystemCall system_calls[1 << SYSTEM_CALL_BITS];
     bool started, first_block_pending;
     bool restart; /* leave Unicorn for tracing_adapt() and come back */
 } Vcpu;
@@ -110,6 +119,9 @@ bool deliver_pending(const Vcpu *vcpu);
 
 /* tsc.c */
 int tsc_install(Vcpu *vcpu);
+
+/* control.c */
+int control_install(Vcpu *vcpu);
 
 /* syscall.c */
 int syscall_install(Vcpu *vcpu);

@@ -1,0 +1,105 @@
+/* What translated code does, seen from within: blocks, memory accesses, returns from system calls. */
+#include "tracing.h"
+
+/* --- blocks --- */
+
+/* The head of QEMU's TranslationBlock, and uc_tb, by which an edge hook tells of one. */
+typedef struct {
+    uint64_t pc, cs_base;
+    uint32_t flags;
+    uint16_t size, instructions;
+    uint32_t cflags, trace_state;
+    void *code;
+} Block;
+
+struct BlockReport {
+    uint64_t pc;
+    uint16_t instructions, size;
+};
+
+static const Block *find_block(const Vcpu *vcpu, uint64_t pc)
+{
+    uint64_t mixed = pc ^ pc >> 6;
+    const Block *block = vcpu->cpu->jump_cache[(mixed >> 6 & 0xfc0) | (mixed & 0x3f)];
+    return block && block->pc == pc ? block : NULL;
+}
+
+static void trace_translation(const Vcpu *vcpu, uint64_t pc)
+{
+    const Block *block = find_block(vcpu, pc);
+    TRACE(translate_block, (uintptr_t)block, pc, block ? (uintptr_t)block->code : 0);
+}
+
+void on_block_translated(void *uc, BlockReport *block, BlockReport *previous, void *user)
+{
+    Vcpu *vcpu = user;
+    (void)uc;
+    if (vcpu->first_block_pending) {
+        vcpu->first_block_pending = false;
+        trace_translation(vcpu, previous->pc);
+    }
+    TRACE(tcg_gen_code, vcpu->env->segs[CS].base, block->pc);
+    trace_translation(vcpu, block->pc);
+}
+
+void tracing_first_block(Vcpu *vcpu)
+{
+    if (vcpu->started)
+        return;
+    vcpu->started = vcpu->first_block_pending = true;
+    TRACE(tcg_gen_code, vcpu->env->segs[CS].base, vcpu->env->segs[CS].base + vcpu->env->eip);
+}
+
+void on_block_executed(void *uc, uint64_t address, uint32_t size, void *user)
+{
+    (void)uc, (void)size;
+    TRACE_FAST(exec_tb, (uintptr_t)find_block(user, address), address);
+}
+
+/* --- returns from system calls --- */
+
+/* A call is found again, whatever else ran in between, by its address space, the address it returns
+ * to and the stack it was made on. A call that never returns gives way to another in its place. */
+static SystemCall *slot_of(Vcpu *vcpu, uint64_t target, uint64_t stack)
+{
+    uint64_t hash = (vcpu->env->cr[3] >> 12 ^ target ^ stack >> 3) * 0x9e3779b97f4a7c15;
+    return &vcpu->system_calls[hash >> (64 - SYSTEM_CALL_BITS)];
+}
+
+void tracing_system_call(Vcpu *vcpu, uint64_t target)
+{
+    Env *env = vcpu->env;
+    TRACE(guest_user_syscall, env->regs[RAX], env->regs[RDI], env->regs[RSI], env->regs[RDX],
+          env->regs[10], env->regs[8], env->regs[9], 0, 0);
+    if (hook_enabled(trace_hooks[EVENT_guest_user_syscall_ret]))
+        *slot_of(vcpu, target, env->regs[RSP]) =
+            (SystemCall){env->cr[3], target, env->regs[RSP], env->regs[RAX]};
+}
+
+void on_block_after_syscall(void *uc, uint64_t address, uint32_t size, void *user)
+{
+    Vcpu *vcpu = user;
+    Env *env = vcpu->env;
+    (void)uc, (void)size;
+    if ((env->hflags & HF_CPL) != 3)
+        return;
+    SystemCall *call = slot_of(vcpu, address, env->regs[RSP]);
+    if (call->target == address && call->stack == env->regs[RSP] && call->cr3 == env->cr[3]) {
+        TRACE(guest_user_syscall_ret, call->number, env->regs[RAX]);
+        call->target = 0;
+    }
+}
+
+/* --- memory --- */
+
+void on_memory_read(void *uc, int type, uint64_t address, int size, int64_t value, void *user)
+{
+    (void)uc, (void)type, (void)user;
+    TRACE_FAST(guest_mem_read, address, size, value);
+}
+
+void on_memory_written(void *uc, int type, uint64_t address, int size, int64_t value, void *user)
+{
+    (void)uc, (void)type, (void)user;
+    TRACE_FAST(guest_mem_write, address, size, value);
+}
