@@ -8,7 +8,7 @@
 
 #include <structmember.h>
 
-#define FLAG_RECORD 1u /* into the ring */
+#define FLAG_RECORD TRACE_RECORD /* into the ring */
 #define FLAG_CALL 2u   /* to Python listeners */
 #define FLAG_LOG 4u    /* as text to the log */
 #define FLAG_FILTER 8u /* all that only if the filter says so; never alone */
@@ -174,6 +174,34 @@ static void emit(PyObject *hook, unsigned count, const uint64_t *args)
 static void emit_fast(PyObject *hook, unsigned count, const uint64_t *args)
 {
     emit_numbers(hook, count, args, 1);
+}
+
+/* At most this many records of a run: the writer waits for no more than these, too. */
+#define RUN_RECORDS 64
+
+static int start_run(PyObject *object, struct trace_run *run)
+{
+    const struct hook *hook = (const struct hook *)object;
+    const uint32_t length = RECORD_HEADER + 16;
+    struct lane *lane = ring_lane();
+    run->left = 0;
+    if (hook->head.flags != FLAG_RECORD || hook->strings || hook->count != 2 || lane == NULL)
+        return 0;
+    read_clock(lane);
+    uint8_t *at = ring_reserve(lane, length, lane->last_ns);
+    if (at == NULL)
+        return 0;
+    uint64_t head = atomic_load_explicit(&lane->shared->head, memory_order_relaxed);
+    uint64_t room = atomic_load_explicit(&lane->limit, memory_order_acquire) - head;
+    put_header((uint8_t *)run->header, hook, lane->last_ns, length);
+    run->at = at;
+    run->left = room / length < RUN_RECORDS ? (uint32_t)(room / length) : RUN_RECORDS;
+    run->generation = ring_generation;
+    run->expected = head;
+    run->head = &lane->shared->head;
+    if (head >= lane->wake_at)
+        wake_writer(lane, head);
+    return 1;
 }
 
 static void tick(void)
@@ -526,4 +554,6 @@ PyTypeObject HookType = {
     .tp_getset = hook_getset,
 };
 
-const struct trace_api hook_api = {TRACE_API_VERSION, emit, emit_fast, tick, trace_now};
+const struct trace_api hook_api = {
+    TRACE_API_VERSION, emit, emit_fast, tick, trace_now, start_run, &ring_generation,
+};

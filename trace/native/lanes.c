@@ -38,6 +38,7 @@ static bool stop_writer;
 
 __thread struct lane *own_lane __attribute__((tls_model("initial-exec")));
 uint64_t ring_size;
+volatile uint32_t ring_generation = 1;
 static pthread_key_t at_thread_exit;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -417,6 +418,7 @@ static int map_ring(const char *path, const struct ring_options *options)
     if (page == MAP_FAILED)
         return errno;
     header = page;
+    ring_generation++;
     area = mmap(NULL, MAX_LANES * 2 * ring_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
                 -1, 0);
     if (area == MAP_FAILED)

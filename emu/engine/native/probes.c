@@ -52,8 +52,10 @@ void tracing_first_block(Vcpu *vcpu)
 
 void on_block_executed(void *uc, uint64_t address, uint32_t size, void *user)
 {
+    Vcpu *vcpu = user;
     (void)uc, (void)size;
-    TRACE_FAST(exec_tb, (uintptr_t)find_block(user, address), address);
+    trace_pair(trace_api, trace_hooks[EVENT_exec_tb], &vcpu->block_run,
+               (uintptr_t)find_block(vcpu, address), address);
 }
 
 /* --- returns from system calls --- */

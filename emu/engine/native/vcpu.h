@@ -7,6 +7,7 @@
 #include <pthread.h>
 
 #include "library.h"
+#include "ring.h"
 
 /* A run of I/O ports and the bound methods of the device that answers there. */
 typedef struct {
@@ -80,6 +81,7 @@ typedef struct Vcpu {
     /* tracing.c */
     size_t probes[PROBES]; /* handles of Unicorn's hooks; 0: none */
     SystemCall system_calls[1 << SYSTEM_CALL_BITS];
+    struct trace_run block_run; /* of exec_tb */
     bool started, first_block_pending;
     bool restart; /* leave Unicorn for tracing_adapt() and come back */
 } Vcpu;
