@@ -5,9 +5,6 @@
  * this. cpu_abort() does nothing but call abort() through the library's jump table: the slot there
  * leads here, and other callers on to the real one.
  */
-#define _GNU_SOURCE
-#include <dlfcn.h>
-#include <link.h>
 #include <stdlib.h>
 
 #include "vcpu.h"
@@ -31,35 +28,7 @@ static void on_abort(Cpu *cpu)
     vcpu->library.raise_exception_error(vcpu->env, VECTOR_TSS, tr->selector & 0xfffc);
 }
 
-static void **find_slot(const struct link_map *map, const char *wanted)
-{
-    const Elf64_Rela *jumps = NULL;
-    const Elf64_Sym *symbols = NULL;
-    const char *names = NULL;
-    size_t size = 0;
-    for (const Elf64_Dyn *entry = map->l_ld; entry->d_tag != DT_NULL; entry++) {
-        switch (entry->d_tag) {
-        case DT_JMPREL: jumps = (void *)entry->d_un.d_ptr; break;
-        case DT_PLTRELSZ: size = entry->d_un.d_val; break;
-        case DT_SYMTAB: symbols = (void *)entry->d_un.d_ptr; break;
-        case DT_STRTAB: names = (void *)entry->d_un.d_ptr; break;
-        }
-    }
-    for (size_t i = 0; jumps && symbols && names && i < size / sizeof *jumps; i++)
-        if (!strcmp(names + symbols[ELF64_R_SYM(jumps[i].r_info)].st_name, wanted))
-            return (void **)(map->l_addr + jumps[i].r_offset);
-    return NULL;
-}
-
 int abort_install(Vcpu *vcpu)
 {
-    Dl_info info;
-    struct link_map *map;
-    if (!dladdr1((void *)vcpu->library.cpu_abort, &info, (void **)&map, RTLD_DL_LINKMAP))
-        return vcpu_refuse("dladdr1");
-    void **slot = find_slot(map, "abort");
-    if (!slot)
-        return vcpu_refuse("abort");
-    *slot = (void *)on_abort;
-    return 0;
+    return slot_replace(vcpu, "abort", on_abort);
 }

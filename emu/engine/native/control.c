@@ -1,12 +1,5 @@
-/* Writes of control registers, which no hook of Unicorn shows.
- *
- * The library calls its own functions for them through its procedure linkage table, whose slots are
- * data: ours point to functions that trace and then call the originals.
- */
-#define _GNU_SOURCE
-#include <elf.h>
-#include <link.h>
-
+/* Writes of control registers, which no hook of Unicorn shows: the functions that do them are called
+ * by way of ours, which trace. */
 #include "tracing.h"
 
 #define CR0_PE 1u
@@ -49,63 +42,6 @@ static void update_cr4(Env *env, uint32_t value)
     TRACE(cpu_cr_write, 4, old, env->cr[4]);
 }
 
-static const struct { const char *name; void *function; } replaced[] = {
-    {"cpu_x86_update_cr0_x86_64", update_cr0},
-    {"cpu_x86_update_cr3_x86_64", update_cr3},
-    {"cpu_x86_update_cr4_x86_64", update_cr4},
-};
-
-#define REPLACED (sizeof replaced / sizeof *replaced)
-
-typedef struct {
-    const void *inside; /* any address in the library */
-    unsigned found;
-} Search;
-
-/* Point the library's slots to our functions. Called for each object in the process. */
-static int patch(struct dl_phdr_info *object, size_t size, void *user)
-{
-    Search *search = user;
-    const ElfW(Dyn) *dynamic = NULL;
-    bool inside = false;
-    (void)size;
-
-    for (int i = 0; i < object->dlpi_phnum; i++) {
-        const ElfW(Phdr) *segment = &object->dlpi_phdr[i];
-        uintptr_t start = object->dlpi_addr + segment->p_vaddr;
-        if (segment->p_type == PT_DYNAMIC)
-            dynamic = (const ElfW(Dyn) *)start;
-        else if (segment->p_type == PT_LOAD)
-            inside |= (uintptr_t)search->inside - start < segment->p_memsz;
-    }
-    if (!inside || !dynamic)
-        return 0;
-
-    const ElfW(Sym) *symbols = NULL;
-    const char *strings = NULL;
-    const ElfW(Rela) *slots = NULL;
-    size_t slots_size = 0;
-    for (; dynamic->d_tag != DT_NULL; dynamic++) {
-        switch (dynamic->d_tag) {
-        case DT_SYMTAB: symbols = (const ElfW(Sym) *)dynamic->d_un.d_ptr; break;
-        case DT_STRTAB: strings = (const char *)dynamic->d_un.d_ptr; break;
-        case DT_JMPREL: slots = (const ElfW(Rela) *)dynamic->d_un.d_ptr; break;
-        case DT_PLTRELSZ: slots_size = dynamic->d_un.d_val; break;
-        }
-    }
-    if (!symbols || !strings || !slots)
-        return 1;
-    for (size_t i = 0; i < slots_size / sizeof *slots; i++) {
-        const char *name = strings + symbols[ELF64_R_SYM(slots[i].r_info)].st_name;
-        for (size_t n = 0; n < REPLACED; n++)
-            if (!strcmp(name, replaced[n].name)) {
-                *(void **)(object->dlpi_addr + slots[i].r_offset) = replaced[n].function;
-                search->found++;
-            }
-    }
-    return 1;
-}
-
 int control_install(Vcpu *vcpu)
 {
     static Library own;
@@ -113,11 +49,9 @@ int control_install(Vcpu *vcpu)
         return 0;
     own = vcpu->library;
     library = &own;
-    Search search = {(void *)own.emu_start, 0};
-    dl_iterate_phdr(patch, &search);
-    if (search.found != REPLACED) {
-        PyErr_SetString(EngineError, "the unicorn library has no slots for CR writes");
+    if (slot_replace(vcpu, "cpu_x86_update_cr0_x86_64", update_cr0) < 0 ||
+        slot_replace(vcpu, "cpu_x86_update_cr3_x86_64", update_cr3) < 0 ||
+        slot_replace(vcpu, "cpu_x86_update_cr4_x86_64", update_cr4) < 0)
         return -1;
-    }
     return 0;
 }

@@ -122,6 +122,10 @@ bool deliver_pending(const Vcpu *vcpu);
 /* tsc.c */
 int tsc_install(Vcpu *vcpu);
 
+/* slots.c */
+/* Let a function of ours be called for the library's own of this name. For the whole process. */
+int slot_replace(Vcpu *vcpu, const char *name, void *function);
+
 /* control.c */
 int control_install(Vcpu *vcpu);
 
