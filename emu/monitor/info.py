@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyemu import __version__
-from pyemu.monitor import registers
+from pyemu.monitor import registers, screen
 from pyemu.monitor.command import Command, CommandError, find, names
 from pyemu.trace import commands as trace_commands
 
@@ -90,6 +90,7 @@ SUBCOMMANDS = (
                 drive.name for drive in monitor.config.drives]),
     Command("chardev", "", "show the character devices", chardev),
     Command("history", "", "show the command line history", history),
+    Command("mice", "", "show which guest mouse is receiving events", screen.mice),
     Command("name", "", "show the current VM name", name),
     Command("registers", "", "show the cpu registers", show_registers),
     Command("status", "", "show the current VM status (running|paused)", status),

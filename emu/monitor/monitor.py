@@ -9,7 +9,7 @@ from typing import Any
 from pyemu import __version__
 from pyemu.chardev.registry import Chardevs
 from pyemu.config import Config
-from pyemu.monitor import command, general, info, keys, machine, memory, tracing
+from pyemu.monitor import command, general, info, keys, machine, memory, screen, tracing
 from pyemu.monitor.command import CommandError, UsageError
 from pyemu.monitor.lineedit import LineEditor
 from pyemu.trace.hooks import trace_handle_hmp_command
@@ -17,7 +17,7 @@ from pyemu.trace.hooks import trace_handle_hmp_command
 PROMPT = "(qemu) "  # what people's scripts wait for
 COMMANDS = tuple(sorted(
     (*general.COMMANDS, *info.COMMANDS, *keys.COMMANDS, *machine.COMMANDS, *memory.COMMANDS,
-     *tracing.COMMANDS),
+     *screen.COMMANDS, *tracing.COMMANDS),
     key=lambda command: command.names))
 
 
@@ -27,8 +27,8 @@ class Monitor:
     Without a device it only carries out what is given to `execute`.
 
     runner: `status()`, `call(function)`, `pause()`, `resume()`, `reset()`, `powerdown()`,
-    `quit()`, `cpu`, `clock`, `memory`, `ports` and `machine` with `keyboard` and `drives`, the
-    four places for IDE images.
+    `quit()`, `cpu`, `clock`, `memory`, `ports` and `machine` with `keyboard`, `mouse`, `vga` and
+    `drives`, the four places for IDE images.
     """
 
     config: Config

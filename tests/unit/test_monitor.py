@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyemu.clock import Clock
 from pyemu.config import ChardevConfig, Config, DriveConfig
+from pyemu.machine.vga import Vga
 from pyemu.monitor.command import CommandError, UsageError, words_of
 from pyemu.monitor.expression import evaluate
 from pyemu.monitor.lineedit import HISTORY, LineEditor
@@ -52,6 +53,9 @@ class FakeRunner:
         image = SimpleNamespace(format="qcow2", read_only=True)
         self.machine = SimpleNamespace(
             drives=[image, None, None, None],
+            vga=Vga(clock, bytearray(1 << 18)),
+            mouse=SimpleNamespace(move=lambda *by: self.log.append(("move", *by)),
+                                  button=lambda held: self.log.append(("buttons", held))),
             keyboard=SimpleNamespace(key=lambda key, down: self.log.append((key, down))))
 
     def status(self):
@@ -141,6 +145,20 @@ def test_status(monitor, state, text):
     ("sendkey foo", "invalid parameter: foo"),
     ("sendkey ctrl-alt-foo", "invalid parameter: foo"),
     ("sendkey a 0", "invalid parameter: 0"),
+    ("screendump", 'screendump: filename expected\nTry "help screendump" for more information'),
+    ("screendump a -f", 'screendump: value expected for -f\n'
+                        'Try "help screendump" for more information'),
+    ("screendump a VGA 0 0", "screendump: extraneous characters at the end of line\n"
+                             'Try "help screendump" for more information'),
+    ("screendump a -f jpg", "Error: invalid parameter value: jpg"),
+    ("screendump a nosuch", "Error: Device 'nosuch' not found"),
+    ("screendump a VGA 1", "Error: 'VGA' has no head 1"),
+    ("screendump /nosuch/a", "Error: failed to open file '/nosuch/a': No such file or directory"),
+    ("mouse_move 1", 'mouse_move: string expected\nTry "help mouse_move" for more information'),
+    ("mouse_move a b", "'a' is not a number"),
+    ("mouse_button x", "'x' is not a number"),
+    ("mouse_set 3", "Mouse at index '3' not found"),
+    ("info mice", "* Mouse #2: QEMU PS/2 Mouse"),
     ("", ""), ("   ", ""),
     ('help "st\\op"', "unsupported escape code: '\\o'"),
     ('help "stop', "unterminated string"),
@@ -299,6 +317,27 @@ def test_pmemsave(monitor, tmp_path):
     assert (tmp_path / "out").read_bytes() == b"pyem"
     assert monitor.execute('pmemsave 0 4 "/nosuch/out"') == (
         "Error: Could not open '/nosuch/out': No such file or directory")
+
+
+def test_screendump_writes_the_picture(monitor, tmp_path):
+    for name, words, magic in (("a", "", b"P6\n640 480\n255\n"), ("b", "-f png", b"\x89PNG"),
+                               ("c", "VGA 0 -f ppm", b"P6\n")):
+        assert monitor.execute(f"screendump {tmp_path / name} {words}") == ""
+        assert (tmp_path / name).read_bytes().startswith(magic)
+
+
+def test_screendump_needs_a_display_adapter(monitor, tmp_path):
+    monitor.runner.machine.vga = None
+    assert monitor.execute(f"screendump {tmp_path / 'a'}") == \
+        "Error: There is no console to take a screendump from"
+
+
+def test_mouse_moves_and_clicks(monitor):
+    for line in ("mouse_move 3 -4", "mouse_move 0x10 0 -1", "mouse_button 5", "mouse_button 2",
+                 "mouse_set 2"):
+        assert monitor.execute(line) == ""
+    assert monitor.runner.log == [("move", 3, -4), ("move", 16, 0, -1), ("buttons", 1 | 2),
+                                  ("buttons", 4)]
 
 
 def test_sendkey_presses_holds_and_releases(monitor, clock):
