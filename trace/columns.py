@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from pyemu.trace.formats import SIGNED_TYPES
 from pyemu.trace.grammar import Event
-from pyemu.trace.reader import RECORD, Chunk, TraceReader
+from pyemu.trace.reader import Chunk, TraceReader
+from pyemu.trace.ringfile import RECORD
 
 Array = np.ndarray[Any, Any]
 

@@ -9,9 +9,7 @@ What is broken is kept in `reader.problems`, with its byte offset, and reading g
 record, since each tells its length. A file that is no trace at all raises TraceFormatError.
 """
 import contextlib
-import heapq
 import mmap
-import os
 import struct
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -19,23 +17,24 @@ from typing import IO, Any, NamedTuple
 
 from pyemu.trace._ring import scan
 from pyemu.trace.grammar import Event
+from pyemu.trace.ringfile import (
+    DROPPED_ID,
+    RECORD,
+    RING_HEADER,
+    RING_SUFFIX,
+    TYPE_BYTES,
+    TYPE_EVENT,
+    RingFile,
+    is_alive,
+)
 
 FILE_HEADER = struct.Struct("=QQQ")
 HEADER_ID, MAGIC, VERSION = 0xffffffffffffffff, 0xf2b177cb0aa429b4, 4
-TYPE_MAPPING, TYPE_EVENT = 0, 1
+TYPE_MAPPING = 0
 MAPPING = struct.Struct("=QQI")
-RECORD = struct.Struct("=QQQII")  # type, event id, time, length without the type, pid
-TYPE_BYTES = 8
 LONGEST_NAME = 1 << 12
 LONGEST_RECORD = 1 << 16  # ten strings of 512 bytes are far below
-DROPPED_ID = 0xfffffffffffffffe
 DROPPED = Event("Dropped_Event", (("uint64_t", "num_events_dropped"),), types="Q")
-
-RING_SUFFIX = ".ring"
-RING_MAGIC = 0x474e4952554d4559
-RING_PAGE = 4096
-RING_HEADER = struct.Struct("=QIIQIIQQI")  # ... current state at the end
-LANE = struct.Struct("=QQQQ")  # head, oldest, dropped, when
 
 
 class TraceFormatError(Exception):
@@ -166,7 +165,7 @@ class TraceReader:
             end = min(end, ring.file_offset)
         yield from self._records(table, FILE_HEADER.size if self.has_header else 0, end)
         if ring is not None:
-            for record in ring.records(table):
+            for record in self._recover(ring, table):
                 self.recovered += 1
                 yield record
 
@@ -185,9 +184,16 @@ class TraceReader:
             time.sleep(interval)
         ring = RingFile.beside(self.path)
         if ring is not None:
-            yield from ring.records(table)
+            yield from self._recover(ring, table)
         elif at < len(self._data):
             self._problem(at, f"the last record is cut off after {len(self._data) - at} bytes")
+
+    def _recover(self, ring: RingFile, table: "_Table") -> Iterator[Record]:
+        for ns, raw in ring.records(self._problem):
+            _, event, _, _, pid = RECORD.unpack_from(raw)
+            record = table.decode(raw, 0, event, ns, pid, RECORD.size, len(raw))
+            if record is not None:
+                yield record
 
     def _is_being_written(self) -> bool:
         try:
@@ -272,7 +278,7 @@ class TraceReader:
             if len(offsets) < 8 * most and at < end:
                 at = self._other(table, at, end)
         if ring is not None:
-            left = b"".join(record for _, record in ring.raw(table))
+            left = b"".join(record for _, record in ring.records(self._problem))
             offsets, ids, times, _ = scan(left, 0, len(left), max(1, len(left) // RECORD.size))
             self.recovered = len(offsets) // 8
             yield Chunk(left, offsets, ids, times, table)
@@ -374,82 +380,3 @@ class Chunk(NamedTuple):
             self.table.known[number] = self.table.look_up(number, 0)
         entry = self.table.known[number]
         return entry[0] if entry else None
-
-
-class RingFile:
-    """The ring of a process that has ended without closing it: trace/native/lanes.h."""
-
-    def __init__(self, data: Any, path: str):
-        self.path = path
-        self.data = data
-        (magic, _, self.pid, self.size, lanes, overwrite, first, second,
-         current) = RING_HEADER.unpack_from(data)
-        if magic != RING_MAGIC:
-            raise ValueError("not a ring file")
-        at = second if current else first
-        self.file_offset, *self.tails = struct.unpack_from(f"={lanes + 1}Q", data, at)
-        self.lanes = [LANE.unpack_from(data, RING_PAGE + 64 * number) for number in range(lanes)]
-        if overwrite:
-            self.tails = [oldest for _, oldest, _, _ in self.lanes]
-
-    @classmethod
-    def beside(cls, trace: str) -> "RingFile | None":
-        """The ring file of a trace whose process is gone, if there is one."""
-        path = trace + RING_SUFFIX
-        try:
-            with open(path, "rb") as file:
-                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-            ring = cls(data, path)
-        except (OSError, ValueError, struct.error):
-            return None
-        return None if is_alive(ring.pid) else ring
-
-    def records(self, table: _Table) -> Iterator[Record]:
-        """What had not been written yet, in the order of time."""
-        for ns, raw in self.raw(table):
-            _, event, _, _, pid = RECORD.unpack_from(raw)
-            record = table.decode(raw, 0, event, ns, pid, RECORD.size, len(raw))
-            if record is not None:
-                yield record
-
-    def raw(self, table: _Table) -> Iterator[tuple[int, bytes]]:
-        """The same as (time, bytes of the record)."""
-        lanes = [self._lane(number, table) for number in range(len(self.lanes))]
-        yield from heapq.merge(*lanes, key=lambda timed: timed[0])
-
-    def _lane(self, number: int, table: _Table) -> Iterator[tuple[int, bytes]]:
-        head, _, dropped, dropped_ns = self.lanes[number]
-        tail = self.tails[number]
-        if not 0 <= head - tail <= self.size:
-            table.problem(0, f"lane {number} of {self.path} is damaged")
-            return
-        piece = b""
-        if head != tail:
-            base, start = 2 * RING_PAGE + number * self.size, tail % self.size
-            lane = self.data[base:base + self.size]
-            piece = (lane + lane)[start:start + head - tail]
-        at = 0
-        while at < len(piece):
-            if len(piece) - at < RECORD.size:
-                table.problem(0, f"lane {number} of {self.path} is damaged")
-                return
-            kind, _, ns, length, _ = RECORD.unpack_from(piece, at)
-            stop = at + TYPE_BYTES + length
-            if kind != TYPE_EVENT or length < 24 or stop > len(piece):
-                table.problem(0, f"lane {number} of {self.path} is damaged")
-                return
-            yield ns, piece[at:stop]
-            at = stop
-        if dropped:
-            yield dropped_ns, RECORD.pack(TYPE_EVENT, DROPPED_ID, dropped_ns, 32, self.pid) \
-                + dropped.to_bytes(8, "little")
-
-
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True

@@ -16,16 +16,8 @@ from pyemu.trace.conditions import ConditionError, compile_condition, predicate
 from pyemu.trace.formats import as_csv, as_json, as_pretty, as_text
 from pyemu.trace.grammar import GrammarError, parse
 from pyemu.trace.options import TraceError, TraceOptions
-from pyemu.trace.reader import (
-    HEADER_ID,
-    MAGIC,
-    RING_HEADER,
-    RING_MAGIC,
-    RING_PAGE,
-    RingFile,
-    TraceFormatError,
-    TraceReader,
-)
+from pyemu.trace.reader import HEADER_ID, MAGIC, TraceFormatError, TraceReader
+from pyemu.trace.ringfile import RING_HEADER, RING_MAGIC, RING_PAGE, RingFile
 
 settings.register_profile("fuzz", deadline=2000, max_examples=int(
     os.environ.get("FUZZ_EXAMPLES", "300")), suppress_health_check=list(HealthCheck))

@@ -2,6 +2,7 @@
 #define PY_SSIZE_T_CLEAN
 #include "hook.h"
 #include "clock.h"
+#include "convert.h"
 #include "filter.h"
 #include "lanes.h"
 #include "log.h"
@@ -45,7 +46,8 @@ static inline void put_word(uint8_t *at, uint64_t value)
     memcpy(at, &value, sizeof(value));
 }
 
-static inline uint8_t *put_header(uint8_t *at, const struct hook *hook, uint64_t ns, uint32_t length)
+static inline uint8_t *put_header(uint8_t *at, const struct hook *hook, uint64_t ns,
+                                  uint32_t length)
 {
     put_word(at, RECORD_EVENT);
     put_word(at + 8, hook->id);
@@ -210,92 +212,6 @@ static void tick(void)
         own_lane->guesses = MAX_GUESSES;
 }
 
-/* ---- arguments ---- */
-
-static int wrong_argument(const struct hook *hook, int number, const char *expected, PyObject *found)
-{
-    PyErr_Format(PyExc_TypeError, "trace_%U: argument %d must be %s, not %s", hook->name, number + 1,
-                 expected, Py_TYPE(found)->tp_name);
-    return -1;
-}
-
-/* As C would cast: the low bits of the value, extended to 64 bits by the type's sign. */
-static inline uint64_t cast(char type, uint64_t value)
-{
-    switch (type) {
-    case 'b': return (uint64_t)(int64_t)(int8_t)value;
-    case 'B': return (uint8_t)value;
-    case 'h': return (uint64_t)(int64_t)(int16_t)value;
-    case 'H': return (uint16_t)value;
-    case 'i': return (uint64_t)(int64_t)(int32_t)value;
-    case 'I': return (uint32_t)value;
-    default: return value;
-    }
-}
-
-static int convert_number(const struct hook *hook, int number, PyObject *object, uint64_t *value)
-{
-    char type = hook->types[number];
-    if (type == '?') {
-        int truth = PyObject_IsTrue(object);
-        *value = (uint64_t)truth;
-        return truth < 0 ? -1 : 0;
-    }
-    if (PyLong_Check(object)) {
-        *value = cast(type, PyLong_AsUnsignedLongLongMask(object));
-        return 0;
-    }
-    if (type == 'P') {
-        *value = object == Py_None ? 0 : (uint64_t)(uintptr_t)object;
-        return 0;
-    }
-    PyObject *index = PyIndex_Check(object) ? PyNumber_Index(object) : NULL;
-    if (index == NULL)
-        return PyErr_Occurred() ? -1 : wrong_argument(hook, number, "an integer", object);
-    *value = cast(type, PyLong_AsUnsignedLongLongMask(index));
-    Py_DECREF(index);
-    return 0;
-}
-
-/* A string's bytes, at most MAX_STRING of them and no half of a UTF-8 sequence. `*kept` is set to
- * an object to release once the bytes have been used, if there is one. */
-static int convert_string(const struct hook *hook, int number, PyObject *object, struct text *text,
-                          PyObject **kept)
-{
-    Py_ssize_t length = 0;
-    *kept = NULL;
-    if (PyUnicode_Check(object)) {
-        text->bytes = PyUnicode_AsUTF8AndSize(object, &length);
-        if (text->bytes == NULL) { /* lone surrogates: a file name that is not UTF-8 */
-            PyErr_Clear();
-            *kept = PyUnicode_AsEncodedString(object, "utf-8", "surrogateescape");
-            if (*kept == NULL) {
-                PyErr_Clear();
-                *kept = PyUnicode_AsEncodedString(object, "utf-8", "backslashreplace");
-            }
-            if (*kept == NULL)
-                return -1;
-            text->bytes = PyBytes_AS_STRING(*kept);
-            length = PyBytes_GET_SIZE(*kept);
-        }
-    } else if (PyBytes_Check(object)) {
-        text->bytes = PyBytes_AS_STRING(object);
-        length = PyBytes_GET_SIZE(object);
-    } else if (object == Py_None) {
-        text->bytes = "";
-    } else {
-        return wrong_argument(hook, number, "a string, bytes or None", object);
-    }
-    if (length > MAX_STRING) {
-        length = MAX_STRING;
-        while (length > 0 && ((unsigned char)text->bytes[length] & 0xc0) == 0x80
-               && length > MAX_STRING - 4)
-            length--;
-    }
-    text->length = (uint32_t)length;
-    return 0;
-}
-
 static int deliver_python(const struct hook *hook, uint8_t flags, PyObject *const *args)
 {
     uint64_t values[TRACE_MAX_ARGUMENTS];
@@ -304,10 +220,10 @@ static int deliver_python(const struct hook *hook, uint8_t flags, PyObject *cons
     int done = 0, strings = 0, error = 0;
     for (; done < hook->count && !error; done++) {
         if (hook->types[done] == 's') {
-            error = convert_string(hook, done, args[done], &texts[done], &kept[strings]);
+            error = convert_string(hook->name, done, args[done], &texts[done], &kept[strings]);
             strings += !error;
         } else {
-            error = convert_number(hook, done, args[done], &values[done]);
+            error = convert_number(hook->name, done, hook->types[done], args[done], &values[done]);
         }
     }
     if (!error) {
@@ -541,8 +457,8 @@ static PyGetSetDef hook_getset[] = {
 PyTypeObject HookType = {
     PyVarObject_HEAD_INIT(NULL, 0)
     .tp_name = "pyemu.trace._ring.Hook",
-    .tp_doc = "Hook(name, id, types, format=\"\"): what `trace_NAME` is. Call it to record the event; it is true "
-              "while that has an effect.",
+    .tp_doc = "Hook(name, id, types, format=\"\"): what `trace_NAME` is. Call it to record the "
+              "event; it is true while that has an effect.",
     .tp_basicsize = sizeof(struct hook),
     .tp_flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_VECTORCALL,
     .tp_vectorcall_offset = offsetof(struct trace_hook_head, call),

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "lanes.h"
 #include "clock.h"
+#include "merge.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,12 +13,10 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #define DRAIN_NS 500000000ull /* nothing is older than this before it is written, well below 1 s */
 #define FIRST_STEER_NS 10000000ull
-#define BATCH 512 /* pieces for one writev */
 #define WAIT_US 50
 
 static struct lane lanes[MAX_LANES];
@@ -110,21 +109,6 @@ struct lane *take_lane(void)
     return found;
 }
 
-static inline uint64_t word(const uint8_t *at)
-{
-    uint64_t value;
-    memcpy(&value, at, 8);
-    return value;
-}
-
-/* Bytes of the record at `at`. Its length field leaves out the type word. */
-static inline uint32_t record_length(const uint8_t *at)
-{
-    uint32_t length;
-    memcpy(&length, at + 24, 4);
-    return length + 8;
-}
-
 static void put_dropped(uint8_t *at, uint64_t ns, uint64_t count)
 {
     uint64_t words[5] = {RECORD_EVENT, EVENT_DROPPED, ns,
@@ -181,86 +165,8 @@ void wake_writer(struct lane *lane, uint64_t head)
 
 /* ---- draining: everything below is under drain_lock ---- */
 
-struct batch {
-    struct iovec piece[BATCH];
-    int count;
-    uint64_t offset; /* in the file, of what comes next */
-};
-
-static int write_all(struct batch *batch)
-{
-    struct iovec *piece = batch->piece;
-    int count = batch->count;
-    batch->count = 0;
-    while (count > 0) {
-        ssize_t done = writev(out_fd, piece, count);
-        if (done < 0) {
-            if (errno == EINTR)
-                continue;
-            return errno;
-        }
-        batch->offset += (uint64_t)done;
-        while (count > 0 && (size_t)done >= piece->iov_len) {
-            done -= (ssize_t)piece->iov_len;
-            piece++;
-            count--;
-        }
-        if (count > 0) {
-            piece->iov_base = (uint8_t *)piece->iov_base + done;
-            piece->iov_len -= (size_t)done;
-        }
-    }
-    return 0;
-}
-
-static int add_piece(struct batch *batch, const void *start, uint64_t length)
-{
-    if (length == 0)
-        return 0;
-    batch->piece[batch->count++] = (struct iovec){(void *)start, length};
-    return batch->count == BATCH ? write_all(batch) : 0;
-}
-
-/* Where in `data` (a lane from `from` to `to`) the first record later than `ns` begins. */
-static uint64_t run_until(const uint8_t *data, uint64_t from, uint64_t to, uint64_t ns)
-{
-    while (from < to && word(data + (from & (ring_size - 1)) + 16) <= ns)
-        from += record_length(data + (from & (ring_size - 1)));
-    return from;
-}
-
-/* Write what is in the lanes from tail to head, in the order of time. */
-static int merge(struct batch *batch, uint8_t *const *data, uint64_t *tail, const uint64_t *head)
-{
-    for (;;) {
-        int first = -1;
-        uint64_t first_ns = UINT64_MAX, next_ns = UINT64_MAX;
-        for (int i = 0; i < MAX_LANES; i++) {
-            if (tail[i] == head[i])
-                continue;
-            uint64_t ns = word(data[i] + (tail[i] & (ring_size - 1)) + 16);
-            if (first < 0 || ns < first_ns) {
-                next_ns = first < 0 ? UINT64_MAX : first_ns;
-                first_ns = ns;
-                first = i;
-            } else if (ns < next_ns) {
-                next_ns = ns;
-            }
-        }
-        if (first < 0)
-            return batch->count ? write_all(batch) : 0;
-        uint64_t end = head[first];
-        if (next_ns != UINT64_MAX)
-            end = run_until(data[first], tail[first], end, next_ns);
-        int error = add_piece(batch, data[first] + (tail[first] & (ring_size - 1)), end - tail[first]);
-        if (error)
-            return error;
-        tail[first] = end;
-    }
-}
-
 /* The events that were lost at the end of a lane, with no record after them to tell of it. */
-static int write_dropped(struct batch *batch, const uint64_t *head)
+static int write_dropped(uint64_t *offset, const uint64_t *head)
 {
     uint8_t record[DROPPED_LENGTH];
     for (int i = 0; i < MAX_LANES; i++) {
@@ -275,8 +181,7 @@ static int write_dropped(struct batch *batch, const uint64_t *head)
             continue;
         atomic_fetch_add(&dropped_total, count);
         put_dropped(record, ns ? ns : trace_now(), count);
-        add_piece(batch, record, sizeof(record));
-        int error = write_all(batch);
+        int error = write_bytes(out_fd, offset, record, sizeof(record));
         if (error)
             return error;
     }
@@ -287,7 +192,6 @@ static int drain(void)
 {
     if (out_fd < 0 || overwrite)
         return 0;
-    static struct batch batch;
     uint64_t head[MAX_LANES];
     uint8_t *data[MAX_LANES];
     unsigned current = atomic_load(&header->current);
@@ -297,11 +201,10 @@ static int drain(void)
         head[i] = atomic_load_explicit(&lanes[i].shared->head, memory_order_acquire);
         data[i] = lanes[i].data;
     }
-    batch.count = 0;
-    batch.offset = next->file_offset;
-    int error = merge(&batch, data, next->tail, head);
+    uint64_t before = next->file_offset;
+    int error = merge_lanes(out_fd, &next->file_offset, data, next->tail, head);
     if (error == 0)
-        error = write_dropped(&batch, head);
+        error = write_dropped(&next->file_offset, head);
     if (error != 0) {
         /* Keep whole what is there: cut off what was written of this batch and try again later. */
         if (ftruncate(out_fd, (off_t)header->state[current].file_offset) == 0)
@@ -309,8 +212,7 @@ static int drain(void)
         atomic_store(&last_error, error);
         return error;
     }
-    atomic_fetch_add(&bytes_written, batch.offset - next->file_offset);
-    next->file_offset = batch.offset;
+    atomic_fetch_add(&bytes_written, next->file_offset - before);
     atomic_store(&header->current, !current);
     for (int i = 0; i < MAX_LANES; i++)
         atomic_store_explicit(&lanes[i].limit, head[i] + ring_size, memory_order_release);
@@ -329,7 +231,6 @@ int ring_drain(void)
 /* Producers go on meanwhile: what they overwrite during the copy is left out. */
 static int dump(void)
 {
-    static struct batch batch;
     uint8_t *copy[MAX_LANES] = {0};
     uint64_t tail[MAX_LANES], head[MAX_LANES];
     int error = 0;
@@ -352,18 +253,14 @@ static int dump(void)
         if (oldest > tail[i])
             tail[i] = oldest < head[i] ? oldest : head[i];
     }
-    unsigned current = atomic_load(&header->current);
-    struct ring_state *next = &header->state[!current];
-    *next = header->state[current];
-    batch.count = 0;
-    batch.offset = next->file_offset;
-    if (ftruncate(out_fd, (off_t)next->file_offset) == 0)
-        lseek(out_fd, (off_t)next->file_offset, SEEK_SET);
+    uint64_t start = header->state[atomic_load(&header->current)].file_offset, end = start;
+    if (ftruncate(out_fd, (off_t)start) == 0)
+        lseek(out_fd, (off_t)start, SEEK_SET);
     if (error == 0)
-        error = merge(&batch, copy, tail, head);
+        error = merge_lanes(out_fd, &end, copy, tail, head);
     for (int i = 0; i < MAX_LANES; i++)
         free(copy[i]);
-    atomic_store(&bytes_written, batch.offset - next->file_offset);
+    atomic_store(&bytes_written, end - start);
     atomic_store(&last_error, error);
     return error;
 }
@@ -419,8 +316,8 @@ static int map_ring(const char *path, const struct ring_options *options)
         return errno;
     header = page;
     ring_generation++;
-    area = mmap(NULL, MAX_LANES * 2 * ring_size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE,
-                -1, 0);
+    area = mmap(NULL, MAX_LANES * 2 * ring_size, PROT_NONE,
+                MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (area == MAP_FAILED)
         return errno;
     struct lane_shared *shared = (void *)((uint8_t *)page + RING_PAGE);

@@ -114,7 +114,7 @@ int ring_open(int fd, uint64_t offset, const char *ring_path, const struct ring_
 int ring_set_file(int fd, uint64_t offset); /* drains to the old one first; -1: to none */
 int ring_drain(void);                       /* everything recorded by now is in the file */
 int ring_dump(void);                        /* overwrite: what is in the lanes to the file */
-int ring_close(void);                       /* drains, stops the thread; the ring file is the caller's */
+int ring_close(void);                       /* drains and stops; the ring file stays */
 void ring_numbers(struct ring_numbers *numbers);
 uint32_t ring_pid(void);
 

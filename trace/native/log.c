@@ -136,7 +136,8 @@ static uint64_t narrow(uint64_t value, const char *length, bool is_signed)
     return value;
 }
 
-static void put_string(struct line *line, const struct text *text, bool left, int width, int precision)
+static void put_string(struct line *line, const struct text *text, bool left, int width,
+                       int precision)
 {
     size_t length = strnlen(text->bytes, text->length);
     if (precision >= 0 && (size_t)precision < length)

@@ -7,8 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Log to `fd`, which stays the caller's; -1: to nowhere. buffered: write when much has come together
- * and at log_flush(); else each line at once. stamped: lines begin with TID@SECONDS.MICROSECONDS:. */
+/* Log to `fd`, which stays the caller's; -1: to nowhere. buffered: write when much has come
+ * together, after half a second, and at log_flush(); else each line at once. stamped: lines begin
+ * with TID@SECONDS.MICROSECONDS:. */
 void log_open(int fd, int buffered, int stamped);
 void log_text(const char *bytes, size_t length);
 /* One line for an event: its name and its arguments by its printf format. */
