@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 from pyemu.machine.block.backend import Backend, report_on_stderr
 from pyemu.machine.block.base import SECTOR, BlockDevice, BlockError
+from pyemu.machine.block.lock import lock_image
 from pyemu.machine.block.overlay import Overlay
 from pyemu.machine.block.probe import probe
 from pyemu.machine.block.qcow2 import Qcow2
@@ -51,9 +52,11 @@ def open_image(path: str, format: str | None = None, read_only: bool = False,
 
 
 def open_node(path: str, format: str | None, read_only: bool, report: Callable[[str], None],
-              chain: tuple[tuple[int, int], ...] = ()) -> tuple[BlockDevice, str]:
+              chain: tuple[tuple[int, int], ...] = (), lock: bool = True,
+              ) -> tuple[BlockDevice, str]:
     """Open an image with its backing files; return it and its format.
 
+    lock: keep other users apart, as `lock.lock_image` does.
     chain: device and inode of the images that have it as their backing file.
     """
     if format not in (None, *FORMATS):
@@ -71,8 +74,10 @@ def open_node(path: str, format: str | None, read_only: bool, report: Callable[[
         if format is None:
             format = probe(file.read(0, SECTOR))
         trace_bdrv_open_common(file, path, 0 if read_only else os.O_RDWR, format)
+        if format in FORMATS and lock:
+            lock_image(file.fd, path, format, read_only)
         if format == "qcow2":
-            return _open_qcow2(file, path, report, (*chain, identity)), format
+            return _open_qcow2(file, path, report, (*chain, identity), lock), format
         if format != "raw":
             raise BlockError(f"Could not open '{path}': {format} images are not supported",
                              errno.ENOTSUP)
@@ -86,13 +91,13 @@ def open_node(path: str, format: str | None, read_only: bool, report: Callable[[
 
 
 def _open_qcow2(file: RawFile, path: str, report: Callable[[str], None],
-                chain: tuple[tuple[int, int], ...]) -> Qcow2:
+                chain: tuple[tuple[int, int], ...], lock: bool) -> Qcow2:
     header = read_header(file)
     backing = None
     if header.backing_file:
         try:
             name = backing_path(path, header.backing_file)
-            backing, _ = open_node(name, header.backing_format, True, report, chain)
+            backing, _ = open_node(name, header.backing_format, True, report, chain, lock)
         except BlockError as error:
             raise BlockError(f"Could not open backing file '{header.backing_file}': {error}",
                              error.errno or errno.EIO) from None

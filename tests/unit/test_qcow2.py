@@ -54,6 +54,8 @@ def opened(tmp_path):
 
     def open_bytes(image, **options):
         path = tmp_path / "disk.qcow2"
+        while disks:
+            disks.pop().close()
         path.write_bytes(image)
         disks.append(open_image(str(path), report=ignore, **options))
         return disks[-1]
