@@ -35,6 +35,10 @@ class DriveConfig:
     interface: str = "ide"
     snapshot: bool = False  # keep writes in memory
     read_only: bool = False
+    cache: str = "writeback"  # or "writethrough", "unsafe"
+    discard: bool = False  # what the guest needs no more gives its room back to the host
+    werror: str = "enospc"  # what a failure to write leads to: report, ignore, enospc, stop
+    rerror: str = "report"  # or "ignore", "stop"
     id: str = ""
 
     @property

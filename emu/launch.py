@@ -9,12 +9,11 @@ from datetime import datetime
 from pyemu import roms
 from pyemu.chardev.registry import Chardevs
 from pyemu.config import Config, UserError
+from pyemu.drives import commit_all, open_drives
 from pyemu.engine.cpu import EngineError
 from pyemu.machine import cmos, layout, linux_boot
 from pyemu.machine.acpi import tables
 from pyemu.machine.block.backend import Backend
-from pyemu.machine.block.base import BlockError
-from pyemu.machine.block.open import open_image
 from pyemu.machine.firmware_config import FirmwareConfig
 from pyemu.machine.ide_identify import default_geometry
 from pyemu.machine.linux_boot import LinuxBoot
@@ -45,7 +44,8 @@ def _run(config: Config, resources: ExitStack) -> int:
     runner = Runner(config.cpu_model, no_reboot=config.no_reboot, no_shutdown=config.no_shutdown)
     control.actions.update(pause=runner.pause, registers=lambda: runner.post(
         lambda: control.say(f"CPU#0\n{registers.text(runner.cpu)}\n")))
-    chardevs = Chardevs(config.chardevs, on_quit=runner.quit)
+    chardevs = Chardevs(config.chardevs, on_quit=runner.quit,
+                        on_commit=lambda: runner.post(lambda: _commit(runner)))
     resources.callback(chardevs.close)
     parts = _gather(config, runner, chardevs, resources)
     runner.machine = Pc(runner.cpu, runner.clock, runner.ports, runner.memory, runner, parts)
@@ -67,6 +67,12 @@ def _run(config: Config, resources: ExitStack) -> int:
     return runner.exit_status or 0
 
 
+def _commit(runner: Runner) -> None:
+    """Ctrl-A s: what -snapshot has kept goes into the images."""
+    for error in commit_all(runner.machine.drives):
+        complain(f"commit: {error.strerror}")
+
+
 def _gather(config: Config, runner: Runner, chardevs: Chardevs, resources: ExitStack) -> Parts:
     """Open and load everything that goes onto the board."""
     bios = roms.load_bios(search_path=config.firmware_dirs)
@@ -74,7 +80,7 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, resources: ExitS
     vga_rom = roms.load("vgabios-stdvga.bin", config.firmware_dirs) if config.vga else None
     nics = ([(MAC_ADDRESS, roms.load("efi-e1000.rom", config.firmware_dirs), Unplugged())]
             if config.nic else [])
-    drives = _open_drives(config, resources)
+    drives = open_drives(config, runner, resources)
     serials = [name and chardevs.attach(name, runner.post) for name in config.serials]
     debug_console = config.debugcon and chardevs.attach(config.debugcon, runner.post)
     low_ram, high_ram = layout.split_ram(config.ram_bytes)
@@ -112,19 +118,6 @@ def _allocate_ram(size: int) -> mmap.mmap:
         raise UserError(
             f"cannot set up guest memory 'pc.ram' of {size >> 20} MiB: Cannot allocate memory"
         ) from None
-
-
-def _open_drives(config: Config, resources: ExitStack) -> list[Backend | None]:
-    drives: list[Backend | None] = [None] * 4
-    for drive in config.drives:
-        try:
-            image = open_image(drive.file, drive.format, drive.read_only, drive.snapshot,
-                               report=complain)
-        except BlockError as error:
-            raise UserError(f"{drive.source}: {error}") from None
-        resources.callback(image.close)
-        drives[drive.index] = image
-    return drives
 
 
 def _geometry(drive: Backend) -> cmos.Disk:

@@ -73,11 +73,12 @@ class AtaDisk(IdeDevice):
         self.geometry = self.default_geometry
         self.multiple = MOST_MULTIPLE
         self.dma_mode: tuple[int, int] | None = (ULTRA, max(DMA_MODES[ULTRA]))
-        self.write_cache = True
+        self.write_cache = self.backend.write_cache
         self.soft_reset()
 
     def soft_reset(self) -> None:
         super().soft_reset()
+        self.held: Callable[[], None] | None = None  # goes on when the machine does
         self.power = ACTIVE
         self.sector = self.count = 0  # next sector, sectors left
         self.extended = self.writing = False
@@ -97,8 +98,10 @@ class AtaDisk(IdeDevice):
         self.status = READY | BSY
         try:
             data = self.backend.read(self.sector * SECTOR, count * SECTOR)
-        except OSError:
-            self._fail_here(UNC)
+        except OSError as error:
+            self._failed(error, lambda: self._fetch(count, done),
+                         ignore=lambda: done(bytes(count * SECTOR)),
+                         report=lambda: self._fail_here(UNC), writing=False)
         else:
             done(data)
 
@@ -109,10 +112,31 @@ class AtaDisk(IdeDevice):
             self.backend.write(self.sector * SECTOR, data)
             if not self.write_cache:
                 self.backend.flush()
-        except OSError:
-            self._fail_here(ABRT)
+        except OSError as error:
+            self._failed(error, lambda: self._store(data, done),
+                         ignore=lambda: done(len(data) // SECTOR),
+                         report=lambda: self._fail_here(ABRT))
         else:
             done(len(data) // SECTOR)
+
+    def _failed(self, error: OSError, retry: Callable[[], None], ignore: Callable[[], None],
+                report: Callable[[], None], writing: bool = True) -> None:
+        """The host could not: tell the guest, or do what the user wants done instead."""
+        self.held = retry
+        action = self.backend.on_error(error, writing, self._resume)
+        if action == "stop":
+            return
+        self.held = None
+        if action == "ignore":
+            ignore()
+        else:
+            report()
+
+    def _resume(self) -> None:
+        """Try again what was held back, unless the guest has given it up by a reset."""
+        retry, self.held = self.held, None
+        if retry:
+            retry()
 
     # Addresses
 
@@ -272,8 +296,8 @@ class AtaDisk(IdeDevice):
         self.status = READY | BSY
         try:
             self.backend.flush()
-        except OSError:
-            self.abort()
+        except OSError as error:
+            self._failed(error, self._flush, ignore=self.complete, report=self.abort)
         else:
             self.complete()
 

@@ -11,6 +11,7 @@ from pyemu.trace import commands as trace_commands
 if TYPE_CHECKING:
     from pyemu.monitor.monitor import Monitor
 
+CACHE_MODES = {"unsafe": "writeback, ignore flushes"}
 PLACES = ("primary master", "primary slave", "secondary master", "secondary slave")
 
 
@@ -46,7 +47,7 @@ def block(monitor: Monitor, arguments: list[str]) -> str:
         entries.append("\n".join([
             f"{drive.name}: {drive.file} ({image.format}{', read-only' * image.read_only})",
             f"    Attached to:      IDE {PLACES[drive.index]}",
-            "    Cache mode:       writeback",
+            f"    Cache mode:       {CACHE_MODES.get(drive.cache, drive.cache)}",
             *["    Snapshot:         writes stay in memory"] * drive.snapshot,
         ]))
     return "\n\n".join(entries)

@@ -7,7 +7,12 @@ FORMATS = ("raw", "qcow2")
 IDE_DRIVES = 4
 UNITS_PER_BUS = 2
 KEYS = ("file", "format", "if", "index", "bus", "unit", "media", "snapshot", "readonly",
-        "read-only", "id")
+        "read-only", "cache", "discard", "werror", "rerror", "id")
+CACHES = ("writeback", "writethrough", "unsafe")
+OTHER_CACHES = ("none", "directsync")  # these go around the host's page cache
+DISCARDS = {"ignore": False, "off": False, "unmap": True, "on": True}
+WRITE_ERRORS = ("report", "ignore", "enospc", "stop")
+READ_ERRORS = ("report", "ignore", "stop")
 OTHER_INTERFACES = ("scsi", "sd", "mtd", "floppy", "pflash", "virtio", "none")
 
 
@@ -49,10 +54,32 @@ def drive(request: Request, text: str) -> None:
         # What a drive does not say is settled by -snapshot, which may come later.
         snapshot=keyvalue.on_off(values, "snapshot", False),
         read_only=read_only,
+        cache=_cache(values),
+        discard=DISCARDS[_one_of(values, "discard", tuple(DISCARDS), "ignore",
+                                 "Invalid discard option")],
+        werror=_one_of(values, "werror", WRITE_ERRORS, "enospc",
+                       f"'{values.get('werror')}' invalid write error action"),
+        rerror=_one_of(values, "rerror", READ_ERRORS, "report",
+                       f"'{values.get('rerror')}' invalid read error action"),
         id=values.get("id", ""),
     ))
     if "snapshot" in values:
         request.drives_with_own_snapshot.add(request.config.drives[-1].index)
+
+
+def _cache(values: dict[str, str]) -> str:
+    mode = values.get("cache", "writeback")
+    if mode in OTHER_CACHES:
+        raise UserError(f"cache={mode} is not supported, known are {', '.join(CACHES)}")
+    return _one_of(values, "cache", CACHES, "writeback", "Invalid cache option")
+
+
+def _one_of(values: dict[str, str], key: str, known: tuple[str, ...], default: str,
+            complaint: str) -> str:
+    value = values.get(key, default)
+    if value not in known:
+        raise UserError(complaint)
+    return value
 
 
 def _index(request: Request, values: dict[str, str]) -> int:

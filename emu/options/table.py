@@ -86,7 +86,9 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         *(Option((f"hd{letter}",), "FILE", f"image of IDE hard disk {index}",
                  drives.hard_disk(index)) for index, letter in enumerate("abcd")),
         Option(("drive",), "file=FILE[,KEY=VALUE...]", "a disk: format=raw|qcow2, if=ide, "
-               "index=0..3 or bus= and unit=, media=disk, snapshot=on|off, readonly=on|off, id=",
+               "index=0..3 or bus= and unit=, media=disk, snapshot=on|off, readonly=on|off, "
+               "cache=writeback|writethrough|unsafe, discard=unmap|ignore, "
+               "werror=report|ignore|enospc|stop, rerror=report|ignore|stop, id=",
                drives.drive),
         Option(("snapshot",), "", "keep what the guest writes in memory, not in the images",
                switch("snapshot")),

@@ -1,5 +1,7 @@
 """What every block device offers, and how it fails."""
 import errno
+from collections.abc import Callable
+from typing import NamedTuple
 
 SECTOR = 512  # bytes, the unit of sizes and of requests from controllers
 
@@ -18,6 +20,18 @@ class BlockError(OSError):
         return str(self.strerror)
 
 
+# What an extent of a device is: ABSENT is for the backing file to say, else it reads as zeros.
+DATA, ZERO_DATA, ABSENT = range(3)
+
+
+class Extent(NamedTuple):
+    """`length` bytes of one kind; `place` is their offset in the file, if they are one piece."""
+
+    length: int
+    kind: int
+    place: int | None
+
+
 class BlockDevice:
     """A row of bytes that can be read and mostly be written.
 
@@ -26,6 +40,12 @@ class BlockDevice:
 
     size: int
     read_only: bool
+    write_cache = True  # what is written may wait for a flush
+    backing: "BlockDevice | None" = None  # where absent bytes are
+
+    def extent(self, offset: int, end: int) -> Extent:
+        """What is at `offset`, not going beyond `end`."""
+        return Extent(end - offset, DATA, None)
 
     def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes."""
@@ -47,6 +67,17 @@ class BlockDevice:
 
     def discard(self, offset: int, length: int) -> None:
         """Take the advice that nobody needs these bytes; whoever cannot use it ignores it."""
+
+    def resize(self, size: int) -> None:
+        """Cut the end off, or append zeros."""
+        raise NotImplementedError
+
+    def on_error(self, error: OSError, writing: bool, retry: Callable[[], None]) -> str:
+        """What is to become of a request that failed: "report", "ignore" or "stop".
+
+        After "stop" the machine is paused, and `retry` is called when it goes on.
+        """
+        return "report"
 
     def close(self) -> None:
         """Give up files and memory. The device cannot be used after it."""

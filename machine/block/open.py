@@ -26,13 +26,14 @@ block 0 will be restricted.
 
 
 def open_image(path: str, format: str | None = None, read_only: bool = False,
-               snapshot: bool = False, discard: bool = False,
+               snapshot: bool = False, discard: bool = False, cache: str = "writeback",
                report: Callable[[str], None] = report_on_stderr) -> Backend:
     """Open a disk image for a controller.
 
     format: "raw" or "qcow2"; None probes it, with QEMU's warning for raw.
     snapshot: keep writes to ourselves and open the image for reading only.
     discard: bytes that the guest needs no more give their room back to the host.
+    cache: "writeback", "writethrough" to flush after each write, "unsafe" to flush never.
     report: takes warnings now and failures of the host later, as text for the user.
     Raises BlockError, whose text is one line for the user.
     """
@@ -40,15 +41,33 @@ def open_image(path: str, format: str | None = None, read_only: bool = False,
     try:
         if node.size == 0:
             raise BlockError(f"Could not open '{path}': the image is empty", errno.EINVAL)
+        _set_cache(node, cache)
+        below = path, format
         if snapshot:
             node = Overlay(node)
             node.read_only = read_only
+        elif isinstance(node, Qcow2) and node.header.backing_file:
+            below = backing_path(path, node.header.backing_file), node.header.backing_format or ""
     except OSError:
         node.close()
         raise
     if isinstance(node, Qcow2):
         node.pass_discards = discard
-    return Backend(node, path, format, report, unmap=discard)
+    image = Backend(node, path, format, report, unmap=discard)
+    image.write_cache = cache != "writethrough"
+    if node.backing and not read_only:
+        def reopen(reading: bool) -> BlockDevice:
+            base, _ = open_node(below[0], below[1] or None, reading, report)
+            _set_cache(base, cache)
+            return base
+        image.reopen = reopen
+    return image
+
+
+def _set_cache(node: BlockDevice, cache: str) -> None:
+    file = node.file if isinstance(node, Qcow2) else node
+    if isinstance(file, RawFile):
+        file.unsafe = cache == "unsafe"
 
 
 def open_node(path: str, format: str | None, read_only: bool, report: Callable[[str], None],

@@ -2,7 +2,7 @@
 import os
 import tempfile
 
-from pyemu.machine.block.base import BlockDevice, BlockError, Data
+from pyemu.machine.block.base import ABSENT, DATA, BlockDevice, BlockError, Data, Extent
 from pyemu.machine.block.raw import RawFile
 
 CLUSTER = 64 << 10  # bytes, the unit of copy-on-write
@@ -15,6 +15,8 @@ class Overlay(BlockDevice):
     memory there is one dictionary entry for each cluster.
     """
 
+    backing: BlockDevice
+
     def __init__(self, base: BlockDevice, directory: str | None = None):
         """directory: for the temporary file; else $TMPDIR, else /var/tmp as in QEMU."""
         directory = directory or os.environ.get("TMPDIR") or "/var/tmp"
@@ -24,7 +26,7 @@ class Overlay(BlockDevice):
         except OSError as error:
             raise BlockError(f"Could not create a temporary file in '{directory}': "
                              f"{error.strerror}", error.errno or 0) from None
-        self.base = base
+        self.backing = base
         self.size = base.size
         self.read_only = False
         self.slots: dict[int, int] = {}  # cluster of the disk -> cluster of the file
@@ -53,9 +55,18 @@ class Overlay(BlockDevice):
             offset += len(piece)
             rest = rest[len(piece):]
 
+    def extent(self, offset: int, end: int) -> Extent:
+        source, place, count = self._run(offset, end)
+        return Extent(count, DATA if source is self.file else ABSENT, place)
+
+    def empty(self) -> None:
+        """Forget all that was written."""
+        self.slots.clear()
+        self.file.resize(0)
+
     def close(self) -> None:
         self.file.close()
-        self.base.close()
+        self.backing.close()
 
     def _run(self, offset: int, end: int) -> tuple[BlockDevice, int, int]:
         """The longest piece at `offset` that lies in one place: (device, offset there, length)."""
@@ -71,7 +82,7 @@ class Overlay(BlockDevice):
             count += CLUSTER
         count = min(count, end - offset)
         if slot is None:
-            return self.base, offset, count
+            return self.backing, offset, count
         return self.file, slot * CLUSTER + within, count
 
     def _merged(self, cluster: int, within: int, piece: memoryview) -> Data:
@@ -79,6 +90,6 @@ class Overlay(BlockDevice):
         if len(piece) == CLUSTER:
             return piece
         start = cluster * CLUSTER
-        whole = bytearray(self.base.read(start, min(CLUSTER, self.size - start)))
+        whole = bytearray(self.backing.read(start, min(CLUSTER, self.size - start)))
         whole[within:within + len(piece)] = piece
         return whole

@@ -10,7 +10,15 @@ import errno
 import os
 import struct
 
-from pyemu.machine.block.base import BlockDevice, BlockError, Data
+from pyemu.machine.block.base import (
+    ABSENT,
+    DATA,
+    ZERO_DATA,
+    BlockDevice,
+    BlockError,
+    Data,
+    Extent,
+)
 from pyemu.machine.block.lru import Lru
 from pyemu.machine.block.qcow2_compression import compressor, decompressor
 from pyemu.machine.block.qcow2_header import (
@@ -18,7 +26,9 @@ from pyemu.machine.block.qcow2_header import (
     CORRUPT,
     DIRTY,
     INCOMPATIBLE_FIELD,
+    LARGEST_L1,
     LAZY_REFCOUNTS,
+    SIZE_FIELD,
     Header,
 )
 from pyemu.machine.block.qcow2_map import (
@@ -33,7 +43,7 @@ from pyemu.machine.block.qcow2_map import (
     ClusterMap,
 )
 from pyemu.machine.block.qcow2_refcounts import Refcounts
-from pyemu.machine.block.qcow2_tables import Table, corrupt
+from pyemu.machine.block.qcow2_tables import ENTRY, Table, corrupt, store_entries
 from pyemu.machine.block.raw import RawFile
 from pyemu.trace.hooks import (
     trace_bdrv_co_preadv_part,
@@ -100,6 +110,13 @@ class Qcow2(BlockDevice):
                 parts.append(bytes(count))
             offset += count
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+    def extent(self, offset: int, end: int) -> Extent:
+        kind, place, count = self.map.find(offset, end)
+        if kind == NORMAL:
+            return Extent(count, DATA, place)
+        kinds = {COMPRESSED: DATA, UNALLOCATED: ABSENT}
+        return Extent(count, kinds.get(kind, ZERO_DATA), None)
 
     def _read_backing(self, backing: BlockDevice, offset: int, count: int) -> bytes:
         """The backing file may be shorter; zeros follow it."""
@@ -184,6 +201,49 @@ class Qcow2(BlockDevice):
         self._forget(table[slot])
         table[slot] = self.map.compressed_entry(place, len(packed))
         self._limit()
+
+    def resize(self, size: int) -> None:
+        """Raises BlockError where snapshots or the format are in the way."""
+        self._begin()
+        header, old = self.header, self.size
+        if header.snapshots and header.version < 3:
+            raise BlockError("Can't resize a v2 image which has snapshots", errno.ENOTSUP)
+        if size < old:
+            cluster = header.cluster_size
+            rest = min(-size % cluster, old - size)
+            self._write_zeros(size, rest)
+            if size + rest < old:
+                self._release(size + rest, old)
+            self.flush()
+        entries = max(len(self.map.l1), -(-size >> header.cluster_bits + header.l2_bits))
+        if entries * ENTRY > LARGEST_L1:
+            raise BlockError("qcow2: the L1 table would be too large", errno.EFBIG)
+        offset, freed = header.l1_offset, (0, 0)
+        if entries > len(self.map.l1):
+            self._write_metadata()
+            freed = offset // header.cluster_size, self._clusters(len(self.map.l1) * ENTRY)
+            self.map.l1.extend([0] * (entries - len(self.map.l1)))
+            run = self._clusters(entries * ENTRY)
+            offset = self.refcounts.allocate_run(run) * header.cluster_size
+            self.file.write(offset, bytes(run * header.cluster_size))
+            store_entries(self.file, offset, self.map.l1)
+            self.refcounts.write()
+            self.file.flush()
+        header.size, header.l1_offset, header.l1_size = size, offset, entries
+        self.file.write(SIZE_FIELD, struct.pack(">QIIQ", size, 0, entries, offset))
+        self.file.flush()
+        self.size = size
+        if freed[1]:
+            self.refcounts.free(*freed)
+        if self.backing and size > old < self.backing.size:
+            self.write_zeroes(old, min(size, self.backing.size) - old)
+        self.sync()
+
+    def empty(self) -> None:
+        """Let all of the disk be as in the backing file."""
+        self._begin()
+        self._release(0, self.size)
+        self.sync()
 
     def flush(self) -> None:
         if self.read_only:
@@ -353,6 +413,21 @@ class Qcow2(BlockDevice):
             table[slot] = zeros
         self._limit()
         return done
+
+    def _release(self, offset: int, end: int) -> None:
+        """Give up all clusters from a whole one on: they show the backing file, or zeros."""
+        while offset < end:
+            index, first, last = self.map.slots(offset, end - offset)
+            if self.map.table(index) is not None:
+                table = self._own_table(index)
+                for slot in range(first, last):
+                    self._forget(table[slot])
+                    table[slot] = 0
+                self._limit()
+            offset += last - first << self.header.cluster_bits
+
+    def _clusters(self, length: int) -> int:
+        return -(-length >> self.header.cluster_bits)
 
     def _shines_through(self, offset: int) -> bool:
         """Whether an unallocated cluster shows something of the backing file."""

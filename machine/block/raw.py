@@ -4,7 +4,7 @@ import fcntl
 import os
 import stat
 
-from pyemu.machine.block.base import SECTOR, BlockDevice, BlockError, Data
+from pyemu.machine.block.base import DATA, SECTOR, ZERO_DATA, BlockDevice, BlockError, Data, Extent
 from pyemu.machine.block.hostfile import KEEP_SIZE, PUNCH_HOLE, ZERO_RANGE, fallocate
 from pyemu.machine.block.probe import probe
 from pyemu.trace.hooks import (
@@ -92,6 +92,25 @@ class RawFile(BlockDevice):
     def discard(self, offset: int, length: int) -> None:
         if not self.read_only:
             self._fallocate(PUNCH_HOLE | KEEP_SIZE, offset, length)
+
+    def extent(self, offset: int, end: int) -> Extent:
+        if offset >= self.length:
+            return Extent(end - offset, ZERO_DATA, offset)
+        try:
+            data = os.lseek(self.fd, offset, os.SEEK_DATA)
+            if data > offset:
+                return Extent(min(data, end) - offset, ZERO_DATA, offset)
+            return Extent(min(os.lseek(self.fd, offset, os.SEEK_HOLE), end) - offset, DATA, offset)
+        except OSError as error:
+            # No data follow, or the host's file system does not say.
+            return Extent(end - offset, ZERO_DATA if error.errno == errno.ENXIO else DATA, offset)
+
+    def resize(self, size: int) -> None:
+        if self.read_only:
+            raise BlockError(os.strerror(errno.EROFS), errno.EROFS)
+        os.ftruncate(self.fd, size)
+        self.length = size
+        self.size = -(-size // SECTOR) * SECTOR
 
     def flush(self) -> None:
         if self.read_only or self.unsafe:

@@ -179,7 +179,7 @@ def test_overlay_equals_a_copy_and_leaves_the_base(tmp_path):
 
 def test_overlay_takes_only_the_room_of_what_is_written(tmp_path):
     disk = Overlay(RawFile(os.memfd_create("empty")), str(tmp_path))
-    disk.base.size = disk.size = 1 << 50
+    disk.backing.size = disk.size = 1 << 50
     disk.write(1 << 49, bytes(512))
     assert disk.file.length <= CLUSTER
     assert disk.read((1 << 49) - 512, 1024) == bytes(1024)
@@ -188,3 +188,78 @@ def test_overlay_takes_only_the_room_of_what_is_written(tmp_path):
 def test_overlay_without_a_place_for_its_file_says_so(tmp_path):
     with pytest.raises(BlockError, match="Could not create a temporary file in '/nonexistent'"):
         Overlay(Memory(bytes(512)), "/nonexistent")
+
+
+def test_commit_brings_a_snapshot_into_its_image(raw):
+    before = raw.read_bytes()
+    disk = open_image(str(raw), "raw", snapshot=True)
+    disk.write(CLUSTER - 100, b"c" * 200)
+    assert raw.read_bytes() == before
+    disk.commit()
+    expected = before[:CLUSTER - 100] + b"c" * 200 + before[CLUSTER + 100:]
+    assert raw.read_bytes() == expected
+    assert disk.read(0, disk.size) == expected
+    disk.write(0, b"later")
+    assert raw.read_bytes() == expected
+
+
+def test_only_what_has_a_backing_file_can_be_committed(raw):
+    with pytest.raises(BlockError, match="Operation not supported"):
+        open_image(str(raw), "raw", read_only=True).commit()
+    disk = open_image(str(raw), "raw", read_only=True, snapshot=True)
+    with pytest.raises(BlockError, match="Operation not supported"):
+        disk.commit()
+
+
+def test_an_image_has_one_writer(raw):
+    disk = open_image(str(raw), "raw")
+    for read_only, what in (False, '"write"'), (True, 'shared "write"'):
+        with pytest.raises(BlockError) as caught:
+            open_image(str(raw), "raw", read_only)
+        assert str(caught.value) == (f"Failed to get {what} lock\n"
+                                     f"Is another process using the image [{raw}]?")
+    disk.close()
+    readers = [open_image(str(raw), "raw", read_only=True) for _ in range(2)]
+    assert readers[0].read(0, 3) == readers[1].read(0, 3)
+
+
+def test_zeros_make_holes(tmp_path):
+    path = tmp_path / "disk.img"
+    path.write_bytes(b"x" * (1 << 20))
+    disk = open_image(str(path), "raw", discard=True)
+    disk.write_zeroes(1000, 500_000)
+    disk.flush()
+    assert path.read_bytes() == b"x" * 1000 + bytes(500_000) + b"x" * ((1 << 20) - 501_000)
+    assert path.stat().st_blocks * 512 < 700_000
+    disk.discard(700_000, 300_000)
+    assert path.stat().st_blocks * 512 < 400_000
+    disk = disk.close() or open_image(str(path), "raw")
+    disk.discard(0, 1000)
+    assert path.read_bytes()[:1000] == b"x" * 1000
+
+
+def test_a_failed_flush_stays_failed(raw, monkeypatch):
+    """The host forgets what it could not write: a later flush has nothing to say about it."""
+    disk = open_image(str(raw), "raw", report=Reports())
+    real = os.fdatasync
+
+    def fail(fd):
+        raise OSError(errno.EIO, "Input/output error")
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(OSError):
+        disk.flush()
+    monkeypatch.setattr(os, "fdatasync", real)
+    with pytest.raises(OSError, match="Input/output"):
+        disk.flush()
+
+
+@pytest.mark.parametrize("werror, number, action", [
+    ("enospc", errno.ENOSPC, "stop"), ("enospc", errno.EIO, "report"),
+    ("stop", errno.EIO, "stop"), ("ignore", errno.EIO, "ignore"),
+    ("report", errno.ENOSPC, "report")])
+def test_what_a_failure_leads_to(raw, werror, number, action):
+    disk, stopped = open_image(str(raw), "raw"), []
+    disk.werror, disk.stop = werror, stopped.append
+    assert disk.on_error(OSError(number, ""), True, "again") == action
+    assert stopped == ["again"] * (action == "stop")
+    assert disk.on_error(OSError(number, ""), False, "again") == "report"

@@ -452,3 +452,34 @@ def test_no_write_of_any_value_raises(clock):
             host.channel.data.read_block(dice.randrange(10_000))
     assert host.backend.log
     assert ERR
+
+
+def test_what_the_host_could_not_write_waits_for_the_machine_to_go_on(host):
+    """werror=stop: the command stays busy, and is done again when the user has made room."""
+    held = []
+
+    def stop(error, writing, retry):
+        held.append(retry)
+        return "stop"
+    host.backend.on_error = stop
+    host.backend.bad.add(5)
+    host.command(WRITE, lba=5, count=1)
+    host.give(b"w" * 512)
+    assert host.inb(STATUS) & BSY and len(held) == 1
+    host.backend.bad.clear()
+    held.pop()()
+    assert host.inb(STATUS) == READY
+    assert host.backend.read(5 * 512, 4) == b"wwww"
+
+
+def test_a_reset_gives_up_what_was_held_back(host):
+    held = []
+    host.backend.on_error = lambda error, writing, retry: held.append(retry) or "stop"
+    host.backend.bad.add(5)
+    host.command(READ, lba=5, count=1)
+    host.outb(CONTROL, 4)
+    host.outb(CONTROL, 0)
+    host.backend.bad.clear()
+    host.backend.log.clear()
+    held.pop()()
+    assert host.backend.log == []

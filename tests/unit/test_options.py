@@ -67,6 +67,15 @@ def test_drive_keys():
     assert config("-hdc a").drives[0].name == "ide1-hd0"
 
 
+def test_how_a_drive_writes():
+    (drive,) = config("-drive file=a").drives
+    assert (drive.cache, drive.discard, drive.werror, drive.rerror) == (
+        "writeback", False, "enospc", "report")
+    (drive,) = config("-drive file=a,cache=unsafe,discard=unmap,werror=stop,rerror=ignore").drives
+    assert (drive.cache, drive.discard, drive.werror, drive.rerror) == (
+        "unsafe", True, "stop", "ignore")
+
+
 def test_snapshot_counts_for_drives_that_do_not_say():
     drives = config("-hda a -snapshot -drive file=b,snapshot=off").drives
     assert [drive.snapshot for drive in drives] == [True, False]
@@ -167,7 +176,12 @@ def test_sockets():
     ("-initrd x", "-initrd only allowed with -kernel option"),
     ("-append x", "-append only allowed with -kernel option"),
     ("-drive format=raw", "-drive format=raw: Must specify a file"),
-    ("-drive file=a,cache=none", "-drive file=a,cache=none: Invalid parameter 'cache'"),
+    ("-drive file=a,discard=maybe", "-drive file=a,discard=maybe: Invalid discard option"),
+    ("-drive file=a,werror=x", "-drive file=a,werror=x: 'x' invalid write error action"),
+    ("-drive file=a,rerror=enospc",
+     "-drive file=a,rerror=enospc: 'enospc' invalid read error action"),
+    ("-drive file=a,cache=none", "-drive file=a,cache=none: cache=none is not supported, "
+     "known are writeback, writethrough, unsafe"),
     ("-drive file=a,if=virtio",
      "-drive file=a,if=virtio: bus type 'virtio' is not supported, only 'ide' is"),
     ("-drive file=a,if=zzz", "-drive file=a,if=zzz: unsupported bus type 'zzz'"),
