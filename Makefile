@@ -47,6 +47,7 @@ test: lint types test-packages image
 
 bench: setup test-packages image
 	$(VENV)/bin/python tests/bench/run.py
+	$(VENV)/bin/python tests/bench/trace_hooks.py
 
 lint: setup
 	$(VENV)/bin/ruff check .
