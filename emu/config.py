@@ -6,6 +6,7 @@ it was typed ("-hda disk.img"), which is how messages about it begin.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 MIB = 1 << 20
 DEFAULT_RAM = 128 * MIB
 DEFAULT_CPU = "qemu64"
+USER_NETWORK = IPv4Network("10.0.2.0/24")
 DISPLAYS = ("none",)  # what -display takes
 
 
@@ -73,6 +75,103 @@ class QmpConfig:
 
 
 @dataclass
+class HostForward:
+    """A port of the host that leads to one of the guest."""
+
+    text: str  # as it was typed
+    udp: bool
+    host_address: str  # "": every address of the host
+    host_port: int
+    guest_address: str  # "": the first that DHCP hands out
+    guest_port: int
+
+
+@dataclass
+class NetdevConfig:
+    """What a network card may be plugged into, by the name that cards and filters use."""
+
+    id: str
+    source: str
+
+
+@dataclass
+class UserNetConfig(NetdevConfig):
+    """A network of its own inside the emulator, with a way out through the host's sockets."""
+
+    network: IPv4Network = USER_NETWORK
+    host: IPv4Address = USER_NETWORK[2]  # the host, as the guest sees it
+    dhcp_start: IPv4Address = USER_NETWORK[15]
+    dns: IPv4Address = USER_NETWORK[3]
+    ipv4: bool = True
+    ipv6: bool = True
+    restrict: bool = False  # no way out but by what is forwarded
+    hostname: str = ""  # that DHCP gives the guest
+    domain: str = ""
+    dns_search: list[str] = field(default_factory=list)
+    tftp: str = ""  # directory to be read by TFTP
+    tftp_server: str = ""  # name that DHCP announces
+    bootfile: str = ""
+    forwards: list[HostForward] = field(default_factory=list)
+
+    kind = "user"
+
+    def describe(self) -> str:
+        restrict = "on" if self.restrict else "off"
+        return f"net={self.network.network_address},restrict={restrict}"
+
+
+@dataclass
+class SocketNetConfig(NetdevConfig):
+    """A stream to another emulator, or a group of them on a multicast address."""
+
+    mode: str = "listen"  # or "connect" or "mcast"
+    host: str = ""
+    port: int = 0
+    local: str = ""  # of "mcast": address of the interface
+
+    kind = "socket"
+
+    def describe(self) -> str:
+        return f"socket: {self.mode}={self.host}:{self.port}"
+
+
+@dataclass
+class TapConfig(NetdevConfig):
+    """An interface of the host's kernel, by name or as a descriptor that is open already."""
+
+    ifname: str = ""
+    fd: int | None = None
+
+    kind = "tap"
+
+    def describe(self) -> str:
+        return f"fd={self.fd}" if self.fd is not None else f"ifname={self.ifname}"
+
+
+@dataclass
+class NicConfig:
+    """One network card."""
+
+    source: str
+    netdev: str | None = None  # id of what it is plugged into; None: nothing
+    mac: bytes | None = None  # None: the next of the usual ones
+    id: str = ""
+    model: str = "e1000"
+
+
+@dataclass
+class DumpConfig:
+    """A file that gets a copy of each frame."""
+
+    id: str
+    netdev: str
+    file: str
+    source: str
+    maxlen: int = 65536  # bytes of each frame
+    queue: str = "all"  # or "rx", what the guest sends, or "tx", what it gets
+
+
+@dataclass
 class Config:
     """The whole machine and how to run it."""
 
@@ -89,7 +188,9 @@ class Config:
     append: str = ""
 
     vga: str | None = "std"  # None: no display adapter
-    nic: str | None = "e1000"  # None: no network adapter
+    nics: list[NicConfig] = field(default_factory=list)
+    netdevs: list[UserNetConfig | SocketNetConfig | TapConfig] = field(default_factory=list)
+    dumps: list[DumpConfig] = field(default_factory=list)
     display: str = "none"
     graphic: bool = True  # False: firmware and guest are to use the serial console (-nographic)
 

@@ -1,5 +1,6 @@
 """From a `Config` to a running machine, and back to an exit status."""
 import calendar
+import itertools
 import mmap
 import sys
 import time
@@ -17,16 +18,17 @@ from pyemu.machine.block.backend import Backend
 from pyemu.machine.firmware_config import FirmwareConfig
 from pyemu.machine.ide_identify import default_geometry
 from pyemu.machine.linux_boot import LinuxBoot
-from pyemu.machine.net.peer import Unplugged
+from pyemu.machine.net.peer import Peer
 from pyemu.machine.pc import Parts, Pc
 from pyemu.monitor import registers
 from pyemu.monitor.monitor import Monitor
 from pyemu.monitor.qmp.session import Session
+from pyemu.net.registry import Netdevs
 from pyemu.report import complain
 from pyemu.runner import Runner
 from pyemu.trace import control
 
-MAC_ADDRESS = bytes.fromhex("525400123456")
+MAC_ADDRESS = 0x5254_0012_3456  # of the first card
 SWITCH_INTERVAL = 0.0005  # seconds for which another thread may keep the guest waiting at a port
 
 
@@ -47,7 +49,9 @@ def _run(config: Config, resources: ExitStack) -> int:
     chardevs = Chardevs(config.chardevs, on_quit=runner.quit,
                         on_commit=lambda: runner.post(lambda: _commit(runner)))
     resources.callback(chardevs.close)
-    parts = _gather(config, runner, chardevs, resources)
+    netdevs = Netdevs(config, chardevs.loop, runner)
+    resources.callback(netdevs.close)
+    parts = _gather(config, runner, chardevs, netdevs, resources)
     runner.machine = Pc(runner.cpu, runner.clock, runner.ports, runner.memory, runner, parts)
     monitors = [Monitor(runner, config, chardevs, ident) for ident in config.monitors]
     sessions = [Session(runner, config, chardevs, qmp.chardev, qmp.pretty) for qmp in config.qmp]
@@ -56,6 +60,7 @@ def _run(config: Config, resources: ExitStack) -> int:
     for session in sessions:
         session.start()
     chardevs.start()
+    netdevs.start()
     runner.start(paused=config.start_paused)
     runner.wait()
     chardevs.release_writers()
@@ -73,15 +78,15 @@ def _commit(runner: Runner) -> None:
         complain(f"commit: {error.strerror}")
 
 
-def _gather(config: Config, runner: Runner, chardevs: Chardevs, resources: ExitStack) -> Parts:
+def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs,
+            resources: ExitStack) -> Parts:
     """Open and load everything that goes onto the board."""
     bios = roms.load_bios(search_path=config.firmware_dirs)
     vapic = roms.load_optional("kvmvapic.bin", config.firmware_dirs)
     vga_rom = roms.load("vgabios-stdvga.bin", config.firmware_dirs) if config.vga else None
-    nics = ([(MAC_ADDRESS, roms.load("efi-e1000.rom", config.firmware_dirs), Unplugged())]
-            if config.nic else [])
     drives = open_drives(config, runner, resources)
     serials = [name and chardevs.attach(name, runner.post) for name in config.serials]
+    nics = _nics(config, netdevs)
     debug_console = config.debugcon and chardevs.attach(config.debugcon, runner.post)
     low_ram, high_ram = layout.split_ram(config.ram_bytes)
 
@@ -100,6 +105,17 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, resources: ExitS
     return Parts(ram=_allocate_ram(config.ram_bytes), bios=bios, vga_rom=vga_rom, drives=drives,
                  serials=serials, nics=nics, debug_console=debug_console, epoch=_epoch(config),
                  cmos=settings, firmware=firmware, kernel=kernel)
+
+
+def _nics(config: Config, netdevs: Netdevs) -> list[tuple[bytes, bytes | None, Peer]]:
+    """Each card, with the next of QEMU's addresses where the user did not give one."""
+    rom = roms.load("efi-e1000.rom", config.firmware_dirs) if config.nics else None
+    taken = {nic.mac for nic in config.nics}
+    free = (mac for n in itertools.count()
+            if (mac := (MAC_ADDRESS + n).to_bytes(6, "big")) not in taken)
+    for nic in config.nics:
+        nic.mac = nic.mac or next(free)
+    return [(nic.mac or b"", rom, netdevs.peer(nic.netdev)) for nic in config.nics]
 
 
 def _load_kernel(config: Config, low_ram: int) -> LinuxBoot | None:

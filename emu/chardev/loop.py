@@ -53,7 +53,8 @@ class IoLoop:
     def call(self, function: Callback) -> None:
         """Run `function` on the I/O thread, soon."""
         self._calls.append(function)
-        os.eventfd_write(self._bell, 1)
+        if not self.here():  # else the turn sees to it
+            os.eventfd_write(self._bell, 1)
 
     def later(self, seconds: float, function: Callback) -> None:
         """Run `function` on the I/O thread, in that many seconds."""
@@ -81,8 +82,8 @@ class IoLoop:
 
     def _turn(self) -> None:
         """Wait for something to do and do it."""
-        timeout = None
-        if self._timers:
+        timeout = 0.0 if self._calls else None
+        if self._timers and not self._calls:
             timeout = max(0.0, self._timers[0][0] - time.monotonic())
         for key, events in self._selector.select(timeout):
             for place, event in enumerate((selectors.EVENT_READ, selectors.EVENT_WRITE)):

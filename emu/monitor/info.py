@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pyemu import __version__
 from pyemu.monitor import registers, screen
 from pyemu.monitor.command import Command, CommandError, find, names
+from pyemu.net.registry import describe
 from pyemu.trace import commands as trace_commands
 
 if TYPE_CHECKING:
@@ -65,6 +66,10 @@ def name(monitor: Monitor, arguments: list[str]) -> str:
     return monitor.config.name
 
 
+def network(monitor: Monitor, arguments: list[str]) -> str:
+    return describe(monitor.config)
+
+
 def show_registers(monitor: Monitor, arguments: list[str]) -> str:
     runner = monitor.runner
     return "\nCPU#0\n" + runner.call(lambda: registers.text(runner.cpu))
@@ -93,6 +98,7 @@ SUBCOMMANDS = (
     Command("history", "", "show the command line history", history),
     Command("mice", "", "show which guest mouse is receiving events", screen.mice),
     Command("name", "", "show the current VM name", name),
+    Command("network", "", "show the network state", network),
     Command("registers", "", "show the cpu registers", show_registers),
     Command("status", "", "show the current VM status (running|paused)", status),
     Command("trace-events", "[name]",

@@ -1,6 +1,6 @@
 """The command line, option by option: from words to a `Config`."""
 from pyemu.config import Config, UserError
-from pyemu.options import chardevs
+from pyemu.options import chardevs, network
 from pyemu.options.drives import bare_image
 from pyemu.options.request import Request
 from pyemu.options.table import lookup
@@ -46,10 +46,8 @@ def _finish(request: Request) -> Config:
             raise UserError("-initrd only allowed with -kernel option")
         if config.append:
             raise UserError("-append only allowed with -kernel option")
-    if request.nodefaults:
-        if not request.vga_given:
-            config.vga = None
-        config.nic = None
+    if request.nodefaults and not request.vga_given:
+        config.vga = None
     if request.nographic and request.display not in (None, "none"):
         raise UserError("-nographic and -display exclude each other")
     if request.display is not None:
@@ -59,6 +57,7 @@ def _finish(request: Request) -> Config:
             if drive.index not in request.drives_with_own_snapshot:
                 drive.snapshot = True
     _consoles(request)
+    network.finish(request)
     chardevs.check(request)
     if request.display is None and not request.nographic and not config.chardevs:
         raise UserError("there is no window to show the screen in: add -nographic to have the "

@@ -22,12 +22,18 @@ def split(text: str) -> list[str]:
 
 
 def parse(text: str, allowed: tuple[str, ...], implied: str | None = None) -> dict[str, str]:
-    """The keys and values of `text`.
+    """The keys and values of `text`, the last of each key: see `pairs`."""
+    return dict(pairs(text, allowed, implied))
+
+
+def pairs(text: str, allowed: tuple[str, ...],
+          implied: str | None = None) -> list[tuple[str, str]]:
+    """The keys and values of `text` in order.
 
     implied: the key of a first part that has no `=`. A later part without one is a flag:
     `wait` is `wait=on`, `nowait` is `wait=off`. Raises UserError for a key not in `allowed`.
     """
-    values: dict[str, str] = {}
+    found: list[tuple[str, str]] = []
     for number, part in enumerate(split(text)):
         key, equals, value = part.partition("=")
         if not equals:
@@ -41,8 +47,8 @@ def parse(text: str, allowed: tuple[str, ...], implied: str | None = None) -> di
                 value = "on"
         if key not in allowed:
             raise UserError(f"Invalid parameter '{key}'")
-        values[key] = value
-    return values
+        found.append((key, value))
+    return found
 
 
 def on_off(values: dict[str, str], key: str, default: bool) -> bool:

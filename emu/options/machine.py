@@ -124,13 +124,6 @@ def vga(request: Request, name: str) -> None:
     request.vga_given = True
 
 
-def network(request: Request, text: str) -> None:
-    """-net none and -nic none: a machine without the network adapter."""
-    if text != "none":
-        raise UserError("only 'none' is supported")
-    request.config.nic = None
-
-
 def display(request: Request, text: str) -> None:
     if text == "help":
         raise Answer("Available display backend types:\n" + "\n".join(DISPLAYS))

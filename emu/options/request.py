@@ -20,5 +20,5 @@ class Request:
         self.serials: list[str | None] | None = None
         self.monitors: list[str] | None = None
         self.vga_given = False
-        self.nic_given = False
+        self.network_given = False  # any option that makes the default card superfluous
         self.drives_with_own_snapshot: set[int] = set()

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from pyemu import __version__
 from pyemu.config import UserError
-from pyemu.options import chardevs, drives, machine
+from pyemu.options import chardevs, drives, machine, network
 from pyemu.options.request import Answer, Request
 
 HELP_WORDS = ("help", "?", "trace:help")
@@ -112,7 +112,23 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option(("nographic",), "", "no screen; COM1 and the monitor share the terminal "
                "(Ctrl-A h for help)", nographic),
         Option(("vga",), "std|none", "the display adapter", machine.vga),
-        Option(("net", "nic"), "none", "leave out the network adapter", machine.network),
+    ),
+    "Network": (
+        Option(("nic",), "BACKEND[,KEY=VALUE...]|none",
+               "a network card (mac=, model=e1000) plugged into BACKEND, as for -netdev; "
+               "without any of these options there is one with user networking", network.nic),
+        Option(("netdev",), "BACKEND,id=ID[,KEY=VALUE...]",
+               "what a card can be plugged into: user (hostfwd=tcp|udp:[HOST]:PORT-[GUEST]:PORT, "
+               "restrict=on, tftp=DIR, bootfile=FILE, hostname=, net=ADDRESS/BITS, host=, "
+               "dhcpstart=, dns=, dnssearch=, domainname=, tftp-server-name=, ipv4=, ipv6=), "
+               "socket (listen=, connect= or mcast=[HOST]:PORT, localaddr=) or tap (ifname=, fd=)",
+               network.netdev),
+        Option(("device",), "e1000[,netdev=ID][,mac=MAC][,id=ID]", "a network card",
+               network.device),
+        Option(("object",), "filter-dump,id=ID,netdev=ID,file=FILE",
+               "write what passes into a pcap file; maxlen= bytes of each frame, queue=all, rx "
+               "(what the guest sends) or tx", network.object_),
+        Option(("net",), "none", "no network card, as -nic none", network.net),
     ),
     "Serial ports and monitor": (
         Option(("serial",), "DEV", "where the next of COM1 to COM4 leads", chardevs.serial),
@@ -147,14 +163,14 @@ OPTIONS = {name: option for group in GROUPS.values() for option in group for nam
 
 # QEMU's other options, so that one of them is not called a misspelling.
 NOT_SUPPORTED = """
-    numa add-fd set global mem-path mem-prealloc k audio-help audio audiodev device uuid fda
+    numa add-fd set global mem-path mem-prealloc k audio-help audio audiodev uuid fda
     cdrom blockdev mtdblock sd fsdev virtfs iscsi usb usbdevice spice portrait rotate
-    full-screen vnc win2k-hack no-fd-bootchk no-acpi no-hpet acpitable smbios netdev tpmdev
+    full-screen vnc win2k-hack no-fd-bootchk no-acpi no-hpet acpitable smbios tpmdev
     bios pflash dtb compat fw_cfg parallel singlestep overcommit gdb s
     dfilter seed enable-kvm xen-domid xen-attach xen-domid-restrict action loadvm daemonize
     option-rom icount watchdog-action echr incoming only-migratable chroot runas sandbox
     readconfig no-user-config plugin async-teardown msg dump-vmstate enable-sync-profile
-    object old-param semihosting prom-env
+    old-param semihosting prom-env
 """
 
 

@@ -31,7 +31,7 @@ def complaint(line):
 def test_an_empty_line_is_a_pc_with_qemus_defaults():
     plain = config("")
     assert (plain.ram_bytes, plain.cpu_model, plain.boot_order) == (128 * MIB, "qemu64", "cad")
-    assert (plain.vga, plain.nic, plain.rtc_base) == ("std", "e1000", "utc")
+    assert (plain.vga, len(plain.nics), plain.rtc_base) == ("std", 1, "utc")
     assert plain.drives == plain.serials == plain.monitors == plain.trace == []
 
 
@@ -88,8 +88,8 @@ def test_machine_options():
                   "-no-reboot -no-shutdown -S -trace a* -trace file=t -pidfile p")
     assert (full.name, full.cpu_model, full.boot_order, full.boot_menu) == (
         "box", "Haswell", "dc", True)
-    assert (full.vga, full.nic, full.kernel, full.initrd, full.append) == (
-        None, None, "k", "i", "quiet")
+    assert (full.vga, full.nics, full.kernel, full.initrd, full.append) == (
+        None, [], "k", "i", "quiet")
     assert full.no_reboot and full.no_shutdown and full.start_paused
     assert full.trace == ["a*", "file=t"]
     assert full.pid_file == "p"
@@ -106,7 +106,7 @@ def test_firmware_dirs_add_up(tmp_path):
 
 
 def test_nodefaults_leaves_out_the_adapters():
-    assert (config("-nodefaults").vga, config("-nodefaults").nic) == (None, None)
+    assert (config("-nodefaults").vga, config("-nodefaults").nics) == (None, [])
     assert config("-nodefaults -vga std").vga == "std"
 
 
@@ -141,7 +141,7 @@ def test_sockets():
 @pytest.mark.parametrize(("line", "message"), [
     ("-foo", "-foo: invalid option"),
     ("-", "-: invalid option"),
-    ("-device e1000", "-device: this option of QEMU is not supported"),
+    ("-usb", "-usb: this option of QEMU is not supported"),
     ("-m", "-m: requires an argument"),
     ("-m 0", "-m 0: the machine needs at least 1M of memory"),
     ("-m x", "-m x: Parameter 'size' expects a non-negative number below 2^64, "
@@ -169,7 +169,7 @@ def test_sockets():
     ("-vga cirrus",
      "-vga cirrus: vga type 'cirrus' is not supported, only std and none are"),
     ("-vga foo", "-vga foo: unknown vga type: foo"),
-    ("-net user", "-net user: only 'none' is supported"),
+    ("-net user", "-net user: only 'none' is supported, the rest is done by -nic and -netdev"),
     ("-display gtk", "-display gtk: Parameter 'type' does not accept value 'gtk', only none"),
     ("-name guest=x,process=y", "-name guest=x,process=y: Invalid parameter 'process'"),
     ("-L /nosuch", "-L /nosuch: no such directory"),

@@ -1,0 +1,1 @@
+"""What network cards are plugged into: user networking, sockets, interfaces of the host."""

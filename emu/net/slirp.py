@@ -1,0 +1,224 @@
+"""libslirp, a TCP/IP stack in user space, by ctypes.
+
+Source: libslirp.h of libslirp 4.0 and later; only what configuration version 1 has is used.
+"""
+import ctypes
+from collections.abc import Callable
+from ctypes import (
+    CFUNCTYPE,
+    POINTER,
+    Structure,
+    byref,
+    c_bool,
+    c_char_p,
+    c_int,
+    c_int64,
+    c_size_t,
+    c_ssize_t,
+    c_uint8,
+    c_uint32,
+    c_void_p,
+)
+from ipaddress import IPv4Address, IPv6Address
+from typing import Any, Protocol
+
+from pyemu.config import HostForward, UserError, UserNetConfig
+
+LIBRARY, PACKAGE = "libslirp.so.0", "libslirp0"
+CONFIG_VERSION = 1
+READABLE, WRITABLE, URGENT, ERROR, HANG_UP = 1, 2, 4, 8, 16  # events of a descriptor
+FOREVER = 0xFFFF_FFFF  # ms
+
+IPV6_PREFIX, IPV6_PREFIX_LENGTH = IPv6Address("fec0::"), 64
+IPV6_HOST, IPV6_DNS = IPv6Address("fec0::2"), IPv6Address("fec0::3")
+
+SendPacket = CFUNCTYPE(c_ssize_t, c_void_p, c_size_t, c_void_p)
+GuestError = CFUNCTYPE(None, c_char_p, c_void_p)
+ClockGetNs = CFUNCTYPE(c_int64, c_void_p)
+TimerCallback = CFUNCTYPE(None, c_void_p)
+TimerNew = CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_void_p)
+TimerFree = CFUNCTYPE(None, c_void_p, c_void_p)
+TimerMod = CFUNCTYPE(None, c_void_p, c_int64, c_void_p)
+PollFd = CFUNCTYPE(None, c_int, c_void_p)
+Notify = CFUNCTYPE(None, c_void_p)
+AddPoll = CFUNCTYPE(c_int, c_int, c_int, c_void_p)
+GetEvents = CFUNCTYPE(c_int, c_int, c_void_p)
+
+
+class In4(Structure):
+    """struct in_addr, in the network's byte order."""
+
+    _fields_ = [("bytes", c_uint8 * 4)]
+
+    @classmethod
+    def of(cls, address: IPv4Address | str) -> "In4":
+        return cls((c_uint8 * 4)(*IPv4Address(address or 0).packed))
+
+
+class In6(Structure):
+    _fields_ = [("bytes", c_uint8 * 16)]
+
+    @classmethod
+    def of(cls, address: IPv6Address) -> "In6":
+        return cls((c_uint8 * 16)(*address.packed))
+
+
+class Settings(Structure):
+    """SlirpConfig, version 1."""
+
+    _fields_ = [
+        ("version", c_uint32), ("restricted", c_int), ("in_enabled", c_bool),
+        ("vnetwork", In4), ("vnetmask", In4), ("vhost", In4),
+        ("in6_enabled", c_bool), ("vprefix_addr6", In6), ("vprefix_len", c_uint8),
+        ("vhost6", In6), ("vhostname", c_char_p), ("tftp_server_name", c_char_p),
+        ("tftp_path", c_char_p), ("bootfile", c_char_p), ("vdhcp_start", In4),
+        ("vnameserver", In4), ("vnameserver6", In6), ("vdnssearch", POINTER(c_char_p)),
+        ("vdomainname", c_char_p), ("if_mtu", c_size_t), ("if_mru", c_size_t),
+        ("disable_host_loopback", c_bool), ("enable_emu", c_bool),
+    ]
+
+
+class Callbacks(Structure):
+    """SlirpCb, as far as version 1 reads it."""
+
+    _fields_ = [
+        ("send_packet", SendPacket), ("guest_error", GuestError), ("clock_get_ns", ClockGetNs),
+        ("timer_new", TimerNew), ("timer_free", TimerFree), ("timer_mod", TimerMod),
+        ("register_poll_fd", PollFd), ("unregister_poll_fd", PollFd), ("notify", Notify),
+    ]
+
+
+class Host(Protocol):
+    """Whom the stack calls, on the thread that calls it."""
+
+    def on_frame(self, frame: bytes) -> None: ...
+    def on_guest_error(self, message: str) -> None: ...
+    def now(self) -> int: ...                          # ns
+    def set_timer(self, ident: int, due: int) -> None: ...  # ms of that time
+    def drop_timer(self, ident: int) -> None: ...
+    def on_notify(self) -> None: ...
+
+
+def load() -> Any:
+    """The library. Raises UserError if it is not installed."""
+    try:
+        # Its calls are short, and most call back: giving up the interpreter would cost more.
+        library = ctypes.PyDLL(LIBRARY)
+    except OSError:
+        raise UserError(f"user networking needs {LIBRARY}: install the Debian package "
+                        f"{PACKAGE}, or leave it out by -nic none") from None
+    library.slirp_new.restype = c_void_p
+    library.slirp_new.argtypes = [POINTER(Settings), POINTER(Callbacks), c_void_p]
+    library.slirp_cleanup.argtypes = [c_void_p]
+    library.slirp_input.argtypes = [c_void_p, c_char_p, c_int]
+    library.slirp_pollfds_fill.argtypes = [c_void_p, POINTER(c_uint32), AddPoll, c_void_p]
+    library.slirp_pollfds_poll.argtypes = [c_void_p, c_int, GetEvents, c_void_p]
+    library.slirp_add_hostfwd.argtypes = [c_void_p, c_int, In4, c_int, In4, c_int]
+    return library
+
+
+class Slirp:
+    """One network. Used on one thread; raises UserError if the library is not there."""
+
+    def __init__(self, config: UserNetConfig, host: Host):
+        self._library = load()
+        self._host = host
+        self._polled: list[tuple[int, int]] = []
+        self._ready: dict[int, int] = {}
+        self._timers: dict[int, tuple[Callable[[int | None], None], int | None]] = {}
+        # Kept, as the library refers to them as long as it lives.
+        self._settings = _settings(config)
+        self._callbacks = Callbacks(
+            SendPacket(self._send_packet),
+            GuestError(lambda message, _: host.on_guest_error(message.decode(errors="replace"))),
+            ClockGetNs(lambda _: host.now()),
+            TimerNew(self._timer_new),
+            TimerFree(lambda timer, _: self._timer_free(timer)),
+            TimerMod(lambda timer, due, _: host.set_timer(timer, due)),
+            PollFd(lambda fd, _: None), PollFd(lambda fd, _: None),
+            Notify(lambda _: host.on_notify()))
+        self._add_poll = AddPoll(self._on_add_poll)
+        self._get_events = GetEvents(self._on_get_events)
+        self._slirp = self._library.slirp_new(byref(self._settings), byref(self._callbacks), None)
+        if not self._slirp:
+            raise UserError("the network could not be set up")
+
+    def close(self) -> None:
+        if self._slirp:
+            self._library.slirp_cleanup(self._slirp)
+            self._slirp = None
+
+    def add_forward(self, forward: HostForward) -> None:
+        """Listen on a port of the host. Raises UserError."""
+        if self._library.slirp_add_hostfwd(
+                self._slirp, forward.udp, In4.of(forward.host_address), forward.host_port,
+                In4.of(forward.guest_address), forward.guest_port) < 0:
+            raise UserError(f"Could not set up host forwarding rule '{forward.text}'")
+
+    def input(self, frames: list[bytes]) -> None:
+        """Frames from the guest."""
+        send, slirp = self._library.slirp_input, self._slirp
+        for frame in frames:
+            send(slirp, frame, len(frame))
+
+    def wanted(self) -> tuple[list[tuple[int, int]], int]:
+        """Descriptors with the events to wait for, and for how many ms at most."""
+        self._polled.clear()
+        timeout = c_uint32(FOREVER)
+        self._library.slirp_pollfds_fill(self._slirp, byref(timeout), self._add_poll, None)
+        return self._polled, timeout.value
+
+    def poll(self, ready: dict[int, int]) -> None:
+        """Serve the descriptors, of those that were wanted, that have these events."""
+        self._ready = ready
+        self._library.slirp_pollfds_poll(self._slirp, 0, self._get_events, None)
+
+    def fire(self, ident: int) -> None:
+        """The time of `set_timer` has come."""
+        if ident in self._timers:
+            callback, argument = self._timers[ident]
+            callback(argument)
+
+    # --- called by the library ---
+
+    def _send_packet(self, buffer: int, length: int, _: int | None) -> int:
+        self._host.on_frame(ctypes.string_at(buffer, length))
+        return length
+
+    def _timer_new(self, callback: int, argument: int | None, _: int | None) -> int:
+        ident = max(self._timers, default=0) + 1
+        self._timers[ident] = TimerCallback(callback), argument
+        return ident
+
+    def _timer_free(self, ident: int) -> None:
+        self._timers.pop(ident, None)
+        self._host.drop_timer(ident)
+
+    def _on_add_poll(self, fd: int, events: int, _: int | None) -> int:
+        self._polled.append((fd, events))
+        return len(self._polled) - 1
+
+    def _on_get_events(self, index: int, _: int | None) -> int:
+        return self._ready.get(self._polled[index][0], 0) if 0 <= index < len(
+            self._polled) else 0
+
+
+def _settings(config: UserNetConfig) -> Settings:
+    return Settings(
+        version=CONFIG_VERSION, restricted=config.restrict, in_enabled=config.ipv4,
+        vnetwork=In4.of(config.network.network_address), vnetmask=In4.of(config.network.netmask),
+        vhost=In4.of(config.host), in6_enabled=config.ipv6, vprefix_addr6=In6.of(IPV6_PREFIX),
+        vprefix_len=IPV6_PREFIX_LENGTH, vhost6=In6.of(IPV6_HOST), vhostname=_text(config.hostname),
+        tftp_server_name=_text(config.tftp_server), tftp_path=_text(config.tftp),
+        bootfile=_text(config.bootfile), vdhcp_start=In4.of(config.dhcp_start),
+        vnameserver=In4.of(config.dns), vnameserver6=In6.of(IPV6_DNS),
+        vdnssearch=_texts(config.dns_search), vdomainname=_text(config.domain),
+        if_mtu=0, if_mru=0, disable_host_loopback=False, enable_emu=False)
+
+
+def _text(value: str) -> bytes | None:
+    return value.encode() or None
+
+
+def _texts(values: list[str]) -> Any:
+    return (c_char_p * (len(values) + 1))(*map(str.encode, values), None) if values else None
