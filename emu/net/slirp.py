@@ -48,19 +48,21 @@ GetEvents = CFUNCTYPE(c_int, c_int, c_void_p)
 class In4(Structure):
     """struct in_addr, in the network's byte order."""
 
-    _fields_ = [("bytes", c_uint8 * 4)]
+    _fields_ = [("words", c_uint32 * 1)]
 
     @classmethod
     def of(cls, address: IPv4Address | str) -> "In4":
-        return cls((c_uint8 * 4)(*IPv4Address(address or 0).packed))
+        return cls.from_buffer_copy(IPv4Address(address or 0).packed)
 
 
 class In6(Structure):
-    _fields_ = [("bytes", c_uint8 * 16)]
+    """struct in6_addr, likewise."""
+
+    _fields_ = [("words", c_uint32 * 4)]
 
     @classmethod
     def of(cls, address: IPv6Address) -> "In6":
-        return cls((c_uint8 * 16)(*address.packed))
+        return cls.from_buffer_copy(address.packed)
 
 
 class Settings(Structure):
