@@ -46,6 +46,8 @@ class Cpu(Vcpu):
         uc.ctl_set_cpu_model(MODELS[model][0])
         uc.ctl_set_tcg_buffer_size(CODE_BUFFER)
         uc.ctl_exits_enabled(True)  # and no exits: run() ends by stop(), HLT or a triple fault
+        # At exit unicorn would free the instance although the alarm thread still rings for it.
+        uc._Uc__finalizer.atexit = False
         super().__init__(_library_path(), uc._uch.value, uc)
         for hook in (trace_tcg_gen_code, trace_translate_block, trace_exec_tb, trace_guest_mem_read,
                      trace_guest_mem_write, trace_guest_user_syscall_ret):
