@@ -12,6 +12,7 @@ from guests.harness import (
     KCODE,
     UNDEFINED,
     Guest,
+    assemble,
     isolated,
 )
 from unicorn import (
@@ -68,6 +69,55 @@ def test_a_task_that_is_too_small():
     guest.segment(0x60, 0x0000890050000010)
     result = guest.run("ud2")
     assert result.vectors[:1] == [BAD_TSS]
+
+
+# --- instructions at which the translator aborts ---
+
+@pytest.mark.parametrize("mode, ring", [
+    ("real", 0), ("protected", 0), ("protected", 3), ("long", 0), ("long", 3)])
+@pytest.mark.parametrize("instruction", ["lock btr edx, ecx", "lock bts edx, 3", "lock btc cx, cx"])
+@isolated
+def test_lock_of_a_register(mode, ring, instruction):
+    """#UD, after what stands before it, again and again."""
+    length = len(assemble(instruction, {"real": 16, "protected": 32, "long": 64}[mode]))
+    guest = Guest(mode, ring, resume={UNDEFINED}, skip={UNDEFINED: length})
+    result = guest.run(f"""
+        xor ebx, ebx
+        mov bp, 300
+        mov di, here
+        again: inc ebx
+        inc ebx
+        here: {instruction}
+        inc ebx
+        dec bp
+        jnz again
+        END""")
+    assert result.stop == "end" and result.ebx == 900
+    assert result.vectors == [UNDEFINED] * 300
+    assert {event.ip & 0xffff for event in result.events} == {result.di}
+
+
+@isolated
+def test_lock_of_a_register_with_interrupts_in_between():
+    """An interrupt between the trials of an instruction must not count against it."""
+    guest = Guest("long", resume={UNDEFINED}, skip={UNDEFINED: 4})
+    guest.on_service = lambda: guest.pending or guest.interrupt(0x30)
+    guest.gate(0x30, CODE + 0x5000)
+    guest.place(CODE + 0x5000, "inc r9d\niretq")
+    guest.on_port(0x90, write=lambda value: guest.cpu.ring())
+    result = guest.run("""
+        sti
+        mov ebx, 300
+        again: out 0x90, al
+        inc r8d
+        lock btr edx, ecx
+        out 0x90, al
+        inc r8d
+        dec ebx
+        jnz again
+        END""")
+    assert (result.stop, result.r8) == ("end", 600) and result.r9 > 300
+    assert result.vectors == [UNDEFINED] * 300
 
 
 # --- debug registers ---

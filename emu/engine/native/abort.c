@@ -1,27 +1,48 @@
 /* Keeps the process alive where Unicorn aborts it for what a guest has done.
  *
- * A change of rings wants a stack from the task register. Where that names no task, cpu_abort() is
- * called, in the middle of a call gate too, which no hook sees. The chip raises #TS, and so does
- * this. cpu_abort() does nothing but call abort() through the library's jump table: the slot there
- * leads here, and other callers on to the real one.
+ * - A change of rings wants a stack from the task register. Where that names no task, cpu_abort() is
+ *   called, in the middle of a call gate too, which no hook sees. The chip raises #TS.
+ * - Some invalid instructions (LOCK BTR of a register) make the translator abort. The chip raises
+ *   #UD at them, but after what stands before them in the block: so the block is translated anew,
+ *   one instruction at a time, until the invalid one is alone.
  */
 #include <stdlib.h>
 
 #include "vcpu.h"
 
+#define VECTOR_INVALID_OPCODE 6
 #define VECTOR_TSS 10
-#define CALLER_SIZE 16 /* bytes of cpu_abort(), at most */
+#define FLAGS_COUNT 0x7fff /* of a block's flags: instructions at most; 0: no limit */
 
-/* The argument is that of cpu_abort(), still in its register. */
-static void on_abort(Cpu *cpu)
+/* What is being translated, or was when a page fault of the fetch broke it off. */
+static _Thread_local struct { Vcpu *vcpu; uint32_t block_flags; } translating;
+
+static void *gen_code(Cpu *cpu, uint64_t pc, uint64_t cs_base, uint32_t flags, int block_flags)
 {
-    uintptr_t caller = (uintptr_t)__builtin_return_address(0);
-    Vcpu *vcpu = vcpus;
-    while (vcpu && vcpu->cpu != cpu)
-        vcpu = vcpu->next;
-    if (!vcpu || caller - (uintptr_t)vcpu->library.cpu_abort > CALLER_SIZE)
+    translating.vcpu = vcpu_of(cpu);
+    translating.block_flags = block_flags;
+    void *block = translating.vcpu->library.gen_code(cpu, pc, cs_base, flags, block_flags);
+    translating.vcpu = NULL;
+    return block;
+}
+
+static void on_abort(void)
+{
+    Vcpu *vcpu = translating.vcpu;
+    if (!vcpu)
         abort();
+    translating.vcpu = NULL;
+    if ((translating.block_flags & FLAGS_COUNT) == 1) /* RIP is that of the block */
+        vcpu->library.raise_exception_error(vcpu->env, VECTOR_INVALID_OPCODE, 0);
+    vcpu->cpu->next_block_flags = 1;
+    vcpu->library.loop_exit(vcpu->cpu);
+}
+
+static void on_cpu_abort(Cpu *cpu, const char *format, ...)
+{
+    Vcpu *vcpu = vcpu_of(cpu);
     const Segment *tr = &vcpu->env->tr;
+    (void)format;
     if (tr->flags & SEGMENT_PRESENT && (tr->flags >> 8 & 7) == TSS_AVAILABLE)
         abort(); /* for some other reason */
     /* RIP may be that of the block's start: no matter, since to deliver this takes a stack, too. */
@@ -30,5 +51,9 @@ static void on_abort(Cpu *cpu)
 
 int abort_install(Vcpu *vcpu)
 {
-    return slot_replace(vcpu, "abort", on_abort);
+    if (slot_replace(vcpu, "abort", on_abort) < 0 ||
+        slot_replace(vcpu, "tb_gen_code_x86_64", gen_code) < 0 ||
+        slot_replace(vcpu, "cpu_abort_x86_64", on_cpu_abort) < 0)
+        return -1;
+    return 0;
 }

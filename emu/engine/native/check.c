@@ -137,7 +137,8 @@ int vcpu_attach(Vcpu *vcpu, const char *library_path)
         return -1; /* the first call that needs a CPU makes it */
     vcpu->cpu = vcpu->uc->cpu;
     vcpu->env = (Env *)((char *)vcpu->cpu + ENV_OFFSET);
-    if (vcpu->cpu->env != vcpu->env || vcpu->cpu->uc != vcpu->uc)
+    if (vcpu->cpu->env != vcpu->env || vcpu->cpu->uc != vcpu->uc ||
+        vcpu->cpu->next_block_flags != UINT32_MAX)
         return vcpu_refuse("CPUState");
     if (check_layout(vcpu) < 0 || check_pointers(vcpu) < 0)
         return -1;

@@ -52,7 +52,7 @@ static void on_interrupt(void *uc, uint32_t vector, void *user)
     vcpu->software_eip = vcpu->fault_eip;
 
     if (vector == VECTOR_INVALID_OPCODE && !env->exception_is_int &&
-        (vcpu->library.fetch_byte(env, env->segs[CS].base + env->eip) & 0xff) == OPCODE_ICEBP) {
+        (vcpu->library.fetch_byte(env, code_address(env, 0)) & 0xff) == OPCODE_ICEBP) {
         vcpu->cpu->exception_index = VECTOR_DEBUG;
         env->old_exception = -1;
         env->eip += 1;
@@ -73,11 +73,9 @@ static void on_breakpoint(Cpu *cpu)
 {
     Vcpu *vcpu = vcpu_of(cpu);
     Env *env = vcpu->env;
-    uint64_t address = env->segs[CS].base + env->eip;
+    uint64_t address = code_address(env, 0);
     uint64_t hits = 0;
 
-    if (!(env->hflags & HF_CS64))
-        address = (uint32_t)address;
     for (int i = 0; i < 4; i++) {
         bool enabled = env->dr[7] >> 2 * i & 3;
         bool execution = !(env->dr[7] >> (16 + 4 * i) & 3);

@@ -4,8 +4,6 @@
  * all but one itself and leaves count and index as if the instruction had looped so often. A kernel
  * read by firmware through IDE is 8 million IN otherwise.
  */
-#include <execinfo.h>
-
 #include "tracing.h"
 
 enum { UC_X86_INS_IN = 218, UC_X86_INS_OUT = 500 };
@@ -39,8 +37,7 @@ static Prefixed decode(Vcpu *vcpu)
     Env *env = vcpu->env;
     Prefixed found = {.segment = DS};
     for (int i = 0; i < 15; i++) {
-        uint64_t address = env->segs[CS].base + env->eip + i;
-        uint8_t byte = vcpu->library.fetch_byte(env, address) & 0xff;
+        uint8_t byte = vcpu->library.fetch_byte(env, code_address(env, i)) & 0xff;
         switch (byte) {
         case 0xf2: case 0xf3: found.repeated = true; break;
         case 0x67: found.address_size_prefix = true; break;
@@ -62,8 +59,7 @@ static Prefixed decode(Vcpu *vcpu)
 }
 
 /* Whether the instruction at RIP is a repeated string access to a port that can go on in this page
- * of ordinary memory. RIP may still be that of the block's start: then it is not, and the
- * instruction does one item by itself. */
+ * of ordinary memory. */
 static bool find_string(Vcpu *vcpu, bool input, int size, String *string)
 {
     Env *env = vcpu->env;
@@ -159,20 +155,13 @@ static bool write_block(Vcpu *vcpu, Port *port, const String *string, int size)
 
 /* --- single accesses --- */
 
-/* Unicorn lets every ring at the ports. Without the right this raises #GP, by siglongjmp.
- *
- * Translated code has stored neither RIP nor the flags, which are found by the address it called
- * from: it is the last frame, since the unwinder knows none beyond. */
+/* Unicorn lets every ring at the ports. Without the right this raises #GP, by siglongjmp. */
 static void check_rights(Vcpu *vcpu, uint32_t number, int size)
 {
-    enum { DEPTH = 16 };
     Library *library = &vcpu->library;
     Env *env = vcpu->env;
-    void *frames[DEPTH];
     if ((env->hflags & HF_CPL) <= (env->eflags >> 12 & 3) && !(env->eflags & FLAG_VM))
         return;
-    int depth = backtrace(frames, DEPTH);
-    library->restore_state(vcpu->cpu, (uintptr_t)frames[depth - 1], true);
     (size == 1 ? library->check_io8 : size == 2 ? library->check_io16 : library->check_io32)
         (env, number);
 }

@@ -116,7 +116,8 @@ AT(CpuClass, cpu_exec_interrupt, 0x90);
 
 /* CPUState; the Env follows it */
 struct Cpu {
-    uint8_t gap1[0x1c];
+    uint8_t gap1[0x18];
+    uint32_t next_block_flags; /* for the translator, once; -1: as ever */
     _Atomic uint32_t interrupt_request;
     uint8_t gap2[0x108];
     Env *env;
@@ -130,6 +131,7 @@ struct Cpu {
     CpuClass *class;
 };
 
+AT(Cpu, next_block_flags, 0x18);
 AT(Cpu, interrupt_request, 0x1c);
 AT(Cpu, env, 0x128);
 AT(Cpu, jump_cache, 0x138);

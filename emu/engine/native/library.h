@@ -36,12 +36,11 @@
     FUNCTION(void, raise_exception, "raise_exception_x86_64", (Env *, int vector)) \
     FUNCTION(void, raise_exception_error, "raise_exception_err_x86_64", \
              (Env *, int vector, int error_code)) \
-    FUNCTION(bool, restore_state, "cpu_restore_state_x86_64", \
-             (Cpu *, uintptr_t host_address, bool will_exit)) \
     FUNCTION(void, check_io8, "helper_check_iob_x86_64", (Env *, uint32_t port)) \
     FUNCTION(void, check_io16, "helper_check_iow_x86_64", (Env *, uint32_t port)) \
     FUNCTION(void, check_io32, "helper_check_iol_x86_64", (Env *, uint32_t port)) \
-    FUNCTION(void, cpu_abort, "cpu_abort_x86_64", (Cpu *, const char *format, ...)) \
+    FUNCTION(void *, gen_code, "tb_gen_code_x86_64", \
+             (Cpu *, uint64_t pc, uint64_t cs_base, uint32_t flags, int cflags)) \
     FUNCTION(void, loop_exit, "cpu_loop_exit_noexc_x86_64", (Cpu *)) \
     FUNCTION(uint32_t, fetch_byte, "cpu_ldub_code_x86_64", (Env *, uint64_t address)) \
     FUNCTION(void, cpuid, "cpu_x86_cpuid_x86_64", \

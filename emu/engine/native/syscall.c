@@ -43,7 +43,7 @@ static unsigned instruction_length(Vcpu *vcpu)
     Env *env = vcpu->env;
     unsigned prefixes = 0;
     while (prefixes < 13 &&
-           (vcpu->library.fetch_byte(env, env->segs[CS].base + env->eip + prefixes) & 0xff) != 0x0f)
+           (vcpu->library.fetch_byte(env, code_address(env, prefixes)) & 0xff) != 0x0f)
         prefixes++;
     return prefixes + 2;
 }

@@ -9,7 +9,7 @@ enum { STOPPED, HALTED, TRIPLE_FAULT }; /* what run() returns */
 
 #define DOUBLE_FAULT 8
 
-Vcpu *vcpus;
+static Vcpu *vcpus;
 
 Vcpu *vcpu_of(Cpu *cpu)
 {

@@ -87,7 +87,6 @@ typedef struct Vcpu {
 } Vcpu;
 
 /* vcpu.c */
-extern Vcpu *vcpus; /* all there are */
 Vcpu *vcpu_of(Cpu *cpu);
 void vcpu_enter_python(Vcpu *vcpu);
 void vcpu_leave_python(Vcpu *vcpu);
@@ -97,6 +96,13 @@ void vcpu_fail(Vcpu *vcpu);
 void vcpu_kick(Vcpu *vcpu);
 int vcpu_check(int error, Vcpu *vcpu, const char *what); /* raises EngineError, -1 */
 extern PyObject *EngineError;
+
+/* Linear address of the byte at an offset from RIP. */
+static inline uint64_t code_address(const Env *env, uint64_t offset)
+{
+    uint64_t address = env->segs[CS].base + env->eip + offset;
+    return env->hflags & HF_CS64 ? address : (uint32_t)address;
+}
 
 /* check.c */
 int vcpu_attach(Vcpu *vcpu, const char *library_path);
