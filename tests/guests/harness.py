@@ -10,7 +10,6 @@ of the engine failed.
 """
 import dataclasses
 import functools
-import gc
 import hashlib
 import mmap
 import os
@@ -452,7 +451,6 @@ def in_child(function, timeout: float):
 
 def _report(function, write_end):
     """In the child: never returns."""
-    gc.disable()  # other tests' CPUs must not die here, where their threads do not exist
     try:
         outcome = function(), None
     except BaseException:

@@ -6,6 +6,7 @@ import sys
 
 import pytest
 import unicorn
+from guests.harness import in_child
 from pyemu.engine import cpu as engine
 from pyemu.engine.cpu import Cpu, EngineError, Vcpu
 from unicorn import UC_ARCH_X86, UC_MODE_64, Uc
@@ -73,3 +74,14 @@ def test_many_cpus_live_and_die():
         assert Cpu().rip == 0xfff0
     several = [Cpu() for _ in range(4)]
     assert {cpu.cs[1] for cpu in several} == {0xffff0000}
+
+
+def test_a_fork_may_drop_the_cpus_of_its_parent():
+    cpus = [Cpu()]
+
+    def drop():
+        cpus[0] = Cpu()
+        return cpus.pop().rip
+
+    assert in_child(drop, timeout=10) == 0xfff0
+    assert cpus[0].rip == 0xfff0

@@ -14,43 +14,45 @@
 #define VECTOR_TSS 10
 #define FLAGS_COUNT 0x7fff /* of a block's flags: instructions at most; 0: no limit */
 
+static Library own; /* as it was before */
+
 /* What is being translated, or was when a page fault of the fetch broke it off. */
-static _Thread_local struct { Vcpu *vcpu; uint32_t block_flags; } translating;
+static _Thread_local struct { Cpu *cpu; uint32_t block_flags; } translating;
 
 static void *gen_code(Cpu *cpu, uint64_t pc, uint64_t cs_base, uint32_t flags, int block_flags)
 {
-    translating.vcpu = vcpu_of(cpu);
+    translating.cpu = cpu;
     translating.block_flags = block_flags;
-    void *block = translating.vcpu->library.gen_code(cpu, pc, cs_base, flags, block_flags);
-    translating.vcpu = NULL;
+    void *block = own.gen_code(cpu, pc, cs_base, flags, block_flags);
+    translating.cpu = NULL;
     return block;
 }
 
 static void on_abort(void)
 {
-    Vcpu *vcpu = translating.vcpu;
-    if (!vcpu)
+    Cpu *cpu = translating.cpu;
+    if (!cpu)
         abort();
-    translating.vcpu = NULL;
+    translating.cpu = NULL;
     if ((translating.block_flags & FLAGS_COUNT) == 1) /* RIP is that of the block */
-        vcpu->library.raise_exception_error(vcpu->env, VECTOR_INVALID_OPCODE, 0);
-    vcpu->cpu->next_block_flags = 1;
-    vcpu->library.loop_exit(vcpu->cpu);
+        own.raise_exception_error(cpu->env, VECTOR_INVALID_OPCODE, 0);
+    cpu->next_block_flags = 1;
+    own.loop_exit(cpu);
 }
 
 static void on_cpu_abort(Cpu *cpu, const char *format, ...)
 {
-    Vcpu *vcpu = vcpu_of(cpu);
-    const Segment *tr = &vcpu->env->tr;
+    const Segment *tr = &cpu->env->tr;
     (void)format;
     if (tr->flags & SEGMENT_PRESENT && (tr->flags >> 8 & 7) == TSS_AVAILABLE)
         abort(); /* for some other reason */
     /* RIP may be that of the block's start: no matter, since to deliver this takes a stack, too. */
-    vcpu->library.raise_exception_error(vcpu->env, VECTOR_TSS, tr->selector & 0xfffc);
+    own.raise_exception_error(cpu->env, VECTOR_TSS, tr->selector & 0xfffc);
 }
 
 int abort_install(Vcpu *vcpu)
 {
+    own = vcpu->library;
     if (slot_replace(vcpu, "abort", on_abort) < 0 ||
         slot_replace(vcpu, "tb_gen_code_x86_64", gen_code) < 0 ||
         slot_replace(vcpu, "cpu_abort_x86_64", on_cpu_abort) < 0)

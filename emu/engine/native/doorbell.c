@@ -4,6 +4,7 @@
  * not stopped for it. The alarm thread rings when the next timer's deadline has come.
  */
 #include <time.h>
+#include <unistd.h>
 
 #include "vcpu.h"
 
@@ -101,6 +102,7 @@ int doorbell_open(Vcpu *vcpu)
     pthread_cond_init(&vcpu->rearmed, &monotonic);
     pthread_mutex_init(&vcpu->mutex, NULL);
     vcpu->deadline = vcpu->armed = NEVER;
+    vcpu->process = getpid();
 
     int error = pthread_create(&vcpu->alarm, NULL, alarm_thread, vcpu);
     if (error) {
@@ -112,6 +114,8 @@ int doorbell_open(Vcpu *vcpu)
 
 void doorbell_close(Vcpu *vcpu)
 {
+    if (vcpu->process != getpid())
+        return; /* a fork leaves the thread behind */
     pthread_mutex_lock(&vcpu->mutex);
     vcpu->closing = true;
     pthread_cond_signal(&vcpu->rearmed);

@@ -65,6 +65,7 @@ typedef struct Vcpu {
     pthread_mutex_t mutex;
     pthread_cond_t rung, rearmed;
     pthread_t alarm;
+    pid_t process; /* that the alarm thread belongs to */
 
     /* exceptions, deliver.c */
     uint64_t fault_eip;    /* of the instruction that raised the exception */
