@@ -198,6 +198,7 @@ class Config:
     serials: list[str | None] = field(default_factory=list)  # chardev of COM1 to COM4
     monitors: list[str] = field(default_factory=list)  # chardev of each monitor
     qmp: list[QmpConfig] = field(default_factory=list)
+    gdb: str | None = None  # chardev of the debugger's server
     debugcon: str | None = None  # chardev of the debug port
 
     snapshot: bool = False  # drives that do not say otherwise keep their writes in memory

@@ -12,6 +12,7 @@ from pyemu.chardev.registry import Chardevs
 from pyemu.config import Config, UserError
 from pyemu.drives import commit_all, open_drives
 from pyemu.engine.cpu import EngineError
+from pyemu.gdbstub.stub import Stub
 from pyemu.machine import cmos, layout, linux_boot
 from pyemu.machine.acpi import tables
 from pyemu.machine.block.backend import Backend
@@ -54,19 +55,20 @@ def _run(config: Config, resources: ExitStack) -> int:
     parts = _gather(config, runner, chardevs, netdevs, resources)
     runner.machine = Pc(runner.cpu, runner.clock, runner.ports, runner.memory, runner, parts)
     monitors = [Monitor(runner, config, chardevs, ident) for ident in config.monitors]
-    sessions = [Session(runner, config, chardevs, qmp.chardev, qmp.pretty) for qmp in config.qmp]
-    for monitor in monitors:
-        monitor.start()
-    for session in sessions:
-        session.start()
+    servers: list[Session | Stub] = [
+        Session(runner, config, chardevs, qmp.chardev, qmp.pretty) for qmp in config.qmp]
+    if config.gdb is not None:
+        servers.append(Stub(runner, config, chardevs, config.gdb))
+    for thread in (*monitors, *servers):
+        thread.start()
     chardevs.start()
     netdevs.start()
     runner.start(paused=config.start_paused)
     runner.wait()
     chardevs.release_writers()
     runner.join()
-    for session in sessions:
-        session.finish()
+    for server in servers:
+        server.finish()
     if runner.error is not None:
         raise runner.error
     return runner.exit_status or 0

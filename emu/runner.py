@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pyemu.clock import Clock
-from pyemu.engine.cpu import HALTED, TRIPLE_FAULT, Cpu
+from pyemu.engine.cpu import DEBUG, HALTED, TRIPLE_FAULT, Cpu
 from pyemu.memory import Memory
 from pyemu.ports import Ports
 from pyemu.runstate import RunState
@@ -107,6 +107,14 @@ class Runner:
         self.call(lambda: self._set_state(RunState.RUNNING)
                   if self.state is not RunState.SHUTDOWN else None)
 
+    def step(self) -> None:
+        """Execute one instruction, without an interrupt before it, then stop in the state DEBUG."""
+        def begin() -> None:
+            if self.state not in (RunState.RUNNING, RunState.SHUTDOWN):
+                self.cpu.stepping = True
+                self._set_state(RunState.RUNNING)
+        self.call(begin)
+
     def reset(self) -> None:
         self.call(lambda: self.reset_request("host-qmp-system-reset"))
 
@@ -169,6 +177,8 @@ class Runner:
         outcome = self.cpu.run()
         if outcome == HALTED:
             self._halt()
+        elif outcome == DEBUG:
+            self._set_state(RunState.DEBUG)
         elif outcome == TRIPLE_FAULT:
             trace_cpu_triple_fault(self.cpu.cs[0], self.cpu.rip)
             self.reset_request("guest-reset")
@@ -252,6 +262,7 @@ class Runner:
         else:
             self.clock.pause()
             self.cpu.stop()
+            self.cpu.stepping = False
         for notify in self.on_state:
             notify(state)
         if running:

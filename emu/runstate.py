@@ -3,6 +3,7 @@ from enum import Enum
 
 
 class RunState(Enum):
+    DEBUG = "debug", 0
     INTERNAL_ERROR = "internal-error", 2
     IO_ERROR = "io-error", 3
     PAUSED = "paused", 4

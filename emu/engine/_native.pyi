@@ -1,5 +1,5 @@
 """What the native half offers; its docstrings are in native/*.c."""
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 Segment = tuple[int, int, int, int]  # selector, base, limit, flags
@@ -7,6 +7,9 @@ Segment = tuple[int, int, int, int]  # selector, base, limit, flags
 STOPPED: int
 HALTED: int
 TRIPLE_FAULT: int
+DEBUG: int
+WATCH_READ: int
+WATCH_WRITE: int
 
 class EngineError(RuntimeError): ...
 
@@ -45,6 +48,10 @@ class Vcpu:
     dr7: int
     fpu_control: int
     mxcsr: int
+    kernel_gs_base: int
+    cr8: int
+    rflags: int
+    stepping: bool
     star: int
     lstar: int
     @property
@@ -68,13 +75,15 @@ class Vcpu:
     @property
     def idt(self) -> Segment: ...
     @property
-    def rflags(self) -> int: ...
+    def watch_hit(self) -> int: ...
     @property
     def can_wake(self) -> bool: ...
     @property
     def intr(self) -> bool: ...
     def __init__(self, library: str, handle: int, owner: Any) -> None: ...
     def run(self) -> int: ...
+    def set_breakpoints(self, addresses: Sequence[int]) -> None: ...
+    def set_watchpoints(self, watchpoints: Sequence[tuple[int, int, int]]) -> None: ...
     def stop(self) -> None: ...
     def ring(self) -> None: ...
     def arm(self, deadline: int | None) -> None: ...

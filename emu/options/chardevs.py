@@ -8,6 +8,7 @@ from pyemu.options import keyvalue
 from pyemu.options.request import Request
 
 SERIAL_PORTS = 4
+GDB_PORT = 1234
 KEYS = {  # -chardev KIND,KEY=VALUE
     "stdio": ("mux", "signal"),
     "null": ("mux",),
@@ -75,6 +76,24 @@ def _monitor_name(request: Request) -> str:
 
 def debugcon(request: Request, spec: str) -> None:
     request.config.debugcon = attach(request, spec, "debugcon", f"-debugcon {spec}")
+
+
+def gdb(request: Request, spec: str) -> None:
+    """-gdb: where a debugger connects. A TCP port is one that is listened on."""
+    if spec.startswith("tcp:"):
+        spec += ",server=on,wait=off"
+    _gdb(request, spec, f"-gdb {spec}")
+
+
+def gdb_here(request: Request, value: str) -> None:
+    """-s: on the usual port, for this host only."""
+    _gdb(request, f"tcp:localhost:{GDB_PORT},server=on,wait=off", "-s")
+
+
+def _gdb(request: Request, spec: str, source: str) -> None:
+    if request.config.gdb is not None:
+        raise UserError("there is a server for gdb already")
+    request.config.gdb = attach(request, spec, "gdb", source)
 
 
 def chardev(request: Request, text: str) -> None:
@@ -149,6 +168,8 @@ def check(request: Request) -> None:
     uses = [("-serial", ident) for ident in config.serials if ident is not None]
     uses += [("-monitor", ident) for ident in config.monitors]
     uses += [("-qmp", qmp.chardev) for qmp in config.qmp]
+    if config.gdb is not None:
+        uses.append(("-gdb", config.gdb))
     if config.debugcon is not None:
         uses.append(("-debugcon", config.debugcon))
     seen: set[str] = set()

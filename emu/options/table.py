@@ -138,6 +138,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                chardevs.qmp_pretty),
         Option(("mon",), "[chardev=]ID[,mode=readline|control][,pretty=on]",
                "a monitor on a -chardev, for a human or for programs", chardevs.mon),
+        Option(("gdb",), "DEV", "where gdb connects, by `target remote`", chardevs.gdb),
+        Option(("s",), "", "the same as -gdb tcp:localhost:1234", chardevs.gdb_here),
         Option(("debugcon",), "DEV", "where the debug port leads", chardevs.debugcon),
         Option(("chardev",), "KIND,id=ID[,KEY=VALUE...]",
                "a device by the name ID: stdio, null, file, pty or socket, with mux=on shared by "
@@ -166,7 +168,7 @@ NOT_SUPPORTED = """
     numa add-fd set global mem-path mem-prealloc k audio-help audio audiodev uuid fda
     cdrom blockdev mtdblock sd fsdev virtfs iscsi usb usbdevice spice portrait rotate
     full-screen vnc win2k-hack no-fd-bootchk no-acpi no-hpet acpitable smbios tpmdev
-    bios pflash dtb compat fw_cfg parallel singlestep overcommit gdb s
+    bios pflash dtb compat fw_cfg parallel singlestep overcommit
     dfilter seed enable-kvm xen-domid xen-attach xen-domid-restrict action loadvm daemonize
     option-rom icount watchdog-action echr incoming only-migratable chroot runas sandbox
     readconfig no-user-config plugin async-teardown msg dump-vmstate enable-sync-profile

@@ -65,6 +65,7 @@ static void on_interrupt(void *uc, uint32_t vector, void *user)
     guard_task_register(env);
     vcpu->library.do_interrupt(vcpu->cpu);
     vcpu->in_software_interrupt = false;
+    debug_exception_delivered(vcpu);
 }
 
 /* An execution breakpoint of DR0-3: stock compares offsets with linear addresses, and loops for ever
@@ -76,6 +77,8 @@ static void on_breakpoint(Cpu *cpu)
     uint64_t address = code_address(env, 0);
     uint64_t hits = 0;
 
+    if (debug_stop(vcpu))
+        return;
     for (int i = 0; i < 4; i++) {
         bool enabled = env->dr[7] >> 2 * i & 3;
         bool execution = !(env->dr[7] >> (16 + 4 * i) & 3);
@@ -141,7 +144,9 @@ static bool exec_interrupt(Cpu *cpu, int request)
         vcpu->library.emu_stop(vcpu->uc);
         return false;
     }
-    if (vcpu->nmi && !(env->hflags2 & HF2_NMI)) {
+    if (vcpu->stepping) {
+        /* no interrupt gets between: the debugger is to see the next instruction */
+    } else if (vcpu->nmi && !(env->hflags2 & HF2_NMI)) {
         vcpu->nmi = false;
         env->hflags2 |= HF2_NMI;
         vector = VECTOR_NMI;

@@ -119,7 +119,8 @@ struct Cpu {
     uint8_t gap1[0x18];
     uint32_t next_block_flags; /* for the translator, once; -1: as ever */
     _Atomic uint32_t interrupt_request;
-    uint8_t gap2[0x108];
+    int32_t single_step;
+    uint8_t gap2[0x104];
     Env *env;
     struct { uint16_t low; _Atomic uint16_t high; } *icount_decr;
     void *jump_cache[1 << 12];
@@ -133,6 +134,7 @@ struct Cpu {
 
 AT(Cpu, next_block_flags, 0x18);
 AT(Cpu, interrupt_request, 0x1c);
+AT(Cpu, single_step, 0x20);
 AT(Cpu, env, 0x128);
 AT(Cpu, jump_cache, 0x138);
 AT(Cpu, halted, 0x8198);

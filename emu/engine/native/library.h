@@ -57,6 +57,10 @@
     FUNCTION(void, tb_flush, "tb_flush_x86_64", (Cpu *)) \
     FUNCTION(void, invalidate_code, "tb_invalidate_phys_range_x86_64", \
              (void *uc, uint64_t start, uint64_t end)) \
+    FUNCTION(int, breakpoint_insert, "cpu_breakpoint_insert_x86_64", \
+             (Cpu *, uint64_t address, int flags, void **reference)) \
+    FUNCTION(void, breakpoint_remove_all, "cpu_breakpoint_remove_all_x86_64", (Cpu *, int mask)) \
+    FUNCTION(void, raise_debug, "helper_debug_x86_64", (Env *)) \
     FUNCTION(uint64_t, ram_address, "qemu_ram_addr_from_host_x86_64", (void *uc, void *host)) \
     FUNCTION(uint64_t, physical_page, "x86_cpu_get_phys_page_attrs_debug_x86_64", \
              (Cpu *, uint64_t address, uint32_t *attributes)) \
@@ -76,10 +80,12 @@ typedef struct {
 enum {
     UC_HOOK_INTR = 1 << 0,
     UC_HOOK_INSN = 1 << 1,
+    UC_HOOK_CODE = 1 << 2,
     UC_HOOK_BLOCK = 1 << 3,
     UC_HOOK_MEM_FETCH_UNMAPPED = 1 << 6,
     UC_HOOK_MEM_WRITE_PROT = 1 << 8,
     UC_HOOK_MEM_FETCH_PROT = 1 << 9,
+    UC_HOOK_MEM_READ = 1 << 10,
     UC_HOOK_MEM_WRITE = 1 << 11,
     UC_HOOK_MEM_READ_AFTER = 1 << 13,
     UC_HOOK_EDGE_GENERATED = 1 << 15,

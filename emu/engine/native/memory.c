@@ -3,18 +3,13 @@
 
 /* What Unicorn's map functions leave behind, since they take physical addresses for virtual ones:
  * the next page fault would arrive as a double fault. */
-typedef struct {
-    int32_t exception_index, old_exception, error_code;
-    uint64_t cr2;
-} FaultState;
-
-static FaultState save_fault_state(const Vcpu *vcpu)
+FaultState save_fault_state(const Vcpu *vcpu)
 {
     return (FaultState){vcpu->cpu->exception_index, vcpu->env->old_exception,
                         vcpu->env->error_code, vcpu->env->cr[2]};
 }
 
-static void restore_fault_state(Vcpu *vcpu, FaultState state)
+void restore_fault_state(Vcpu *vcpu, FaultState state)
 {
     vcpu->cpu->exception_index = state.exception_index;
     vcpu->env->old_exception = state.old_exception;

@@ -25,10 +25,29 @@ static int set_field(Vcpu *vcpu, PyObject *object, void *closure)
     return 0;
 }
 
+#define FLAGS_ARITHMETIC 0x8d5u
+#define FLAG_DF 0x400u
+#define FLAGS_DEFINED 0x3f7fd7u
+#define CC_OP_EFLAGS 1 /* cc_src has the flags */
+
 static PyObject *get_rflags(Vcpu *vcpu, void *closure)
 {
     (void)closure;
     return PyLong_FromUnsignedLongLong(vcpu_flags(vcpu));
+}
+
+static int set_rflags(Vcpu *vcpu, PyObject *object, void *closure)
+{
+    Env *env = vcpu->env;
+    uint64_t value = object ? PyLong_AsUnsignedLongLongMask(object) : 0;
+    (void)closure;
+    if (PyErr_Occurred())
+        return -1;
+    env->cc_src = value & FLAGS_ARITHMETIC;
+    env->cc_op = CC_OP_EFLAGS;
+    env->df = value & FLAG_DF ? -1 : 1;
+    env->eflags = (value & FLAGS_DEFINED & ~(FLAGS_ARITHMETIC | FLAG_DF)) | 2;
+    return 0;
 }
 
 static PyObject *get_segment(Vcpu *vcpu, void *closure)
@@ -59,11 +78,14 @@ PyGetSetDef state_members[] = {
     REGISTER("efer", efer), REGISTER("dr0", dr[0]), REGISTER("dr1", dr[1]),
     REGISTER("dr2", dr[2]), REGISTER("dr3", dr[3]), REGISTER("dr6", dr[6]),
     REGISTER("dr7", dr[7]), REGISTER("fpu_control", fpu_control), REGISTER("mxcsr", mxcsr),
+    REGISTER("kernel_gs_base", kernel_gs_base), REGISTER("cr8", cr[8]),
     REGISTER("star", star), REGISTER("lstar", lstar),
     SEGMENT("es", segs[ES]), SEGMENT("cs", segs[CS]), SEGMENT("ss", segs[SS]),
     SEGMENT("ds", segs[DS]), SEGMENT("fs", segs[FS]), SEGMENT("gs", segs[GS]),
     SEGMENT("ldt", ldt), SEGMENT("tr", tr), SEGMENT("gdt", gdt), SEGMENT("idt", idt),
-    {"rflags", (getter)get_rflags, NULL, "flags, the arithmetic ones included", NULL},
+    {"rflags", (getter)get_rflags, (setter)set_rflags, "flags, the arithmetic ones included", NULL},
+    {"watch_hit", (getter)debug_get_watch_hit, NULL, "index of the watchpoint that ended run(), or -1",
+     NULL},
     {"can_wake", (getter)get_can_wake, NULL, "whether a CPU in HLT would go on", NULL},
     {0},
 };
@@ -100,7 +122,7 @@ void state_reset(Vcpu *vcpu)
     env->regs[2] = signature;
     env->eip = 0xfff0;
     env->eflags = 2;
-    env->cc_op = 1;
+    env->cc_op = CC_OP_EFLAGS;
     env->cc_src = 0;
     env->df = 1;
     env->hflags = HF_ADDSEG;

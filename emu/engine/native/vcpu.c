@@ -5,7 +5,7 @@
 
 PyObject *EngineError;
 
-enum { STOPPED, HALTED, TRIPLE_FAULT }; /* what run() returns */
+enum { STOPPED, HALTED, TRIPLE_FAULT, DEBUG }; /* what run() returns */
 
 #define DOUBLE_FAULT 8
 
@@ -57,7 +57,8 @@ int vcpu_check(int error, Vcpu *vcpu, const char *what)
 
 PyDoc_STRVAR(run_doc,
 "run() -> int\n--\n\n"
-"Execute the guest until stop(), HLT or a triple fault: STOPPED, HALTED or TRIPLE_FAULT.\n"
+"Execute the guest until stop(), HLT or a triple fault: STOPPED, HALTED or TRIPLE_FAULT; DEBUG\n"
+"at a breakpoint, after a watchpoint, and after one instruction while `stepping`.\n"
 "In HLT it returns at once unless there is an interrupt to wake for.\n"
 "Raises what a callback raised, or EngineError.");
 
@@ -72,6 +73,7 @@ static PyObject *run(Vcpu *vcpu, PyObject *unused)
     if (vcpu->cpu->halted && !deliver_pending(vcpu))
         return PyLong_FromLong(HALTED);
     vcpu->in_software_interrupt = false;
+    debug_adapt(vcpu);
     do {
         vcpu->restart = false;
         if (tracing_changed(vcpu) && tracing_adapt(vcpu) < 0)
@@ -87,7 +89,7 @@ static PyObject *run(Vcpu *vcpu, PyObject *unused)
         error = vcpu->library.emu_start(vcpu->uc, vcpu->env->eip, 0, 0, 0);
         PyEval_RestoreThread(vcpu->thread);
         vcpu->executing = false;
-    } while (vcpu->restart && !vcpu->stopping);
+    } while (vcpu->restart && !vcpu->stopping && !vcpu->debugged);
 
     if (vcpu->error_type) {
         PyErr_Restore(vcpu->error_type, vcpu->error_value, vcpu->error_traceback);
@@ -100,6 +102,8 @@ static PyObject *run(Vcpu *vcpu, PyObject *unused)
                      vcpu->env->segs[CS].selector, vcpu->env->eip);
         return NULL;
     }
+    if (vcpu->debugged) /* first: what else is to be done will still be so */
+        return PyLong_FromLong(DEBUG);
     if (vcpu->stopping) {
         vcpu->stopping = false;
         return PyLong_FromLong(STOPPED);
@@ -221,6 +225,7 @@ static PyMemberDef members[] = {
      "called for the vector of an interrupt that is taken; -1: none after all"},
     {"clock_offset", T_LONGLONG, offsetof(Vcpu, clock_offset), 0,
      "monotonic time (ns) at which virtual time was 0; RDTSC follows it"},
+    {"stepping", T_BOOL, offsetof(Vcpu, stepping), 0, "whether run() ends after one instruction"},
     {"intr", T_BOOL, offsetof(Vcpu, intr), READONLY, "level of the INTR pin"},
     {0},
 };
@@ -286,6 +291,7 @@ static void dealloc(Vcpu *vcpu)
     clear(vcpu);
     Py_XDECREF(vcpu->owner); /* closes the uc_engine */
     memory_close(vcpu);
+    debug_close(vcpu);
     tlb_close(vcpu);
     Py_TYPE(vcpu)->tp_free((PyObject *)vcpu);
 }
@@ -325,9 +331,13 @@ static size_t count(const PyMethodDef *methods)
 PyMODINIT_FUNC PyInit__native(void)
 {
     static PyMethodDef methods[sizeof own_methods / sizeof *own_methods + 16];
+    const PyMethodDef *const others[] = {memory_methods, debug_methods};
+    PyMethodDef *end = methods + sizeof own_methods / sizeof *own_methods;
     memcpy(methods, own_methods, sizeof own_methods);
-    memcpy(methods + sizeof own_methods / sizeof *own_methods, memory_methods,
-           count(memory_methods) * sizeof *methods);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        memcpy(end, others[i], count(others[i]) * sizeof *end);
+        end += count(others[i]);
+    }
     VcpuType.tp_methods = methods;
 
     PyObject *native = PyModule_Create(&module);
@@ -338,7 +348,9 @@ PyMODINIT_FUNC PyInit__native(void)
     if (!EngineError || PyModule_AddObjectRef(native, "EngineError", EngineError) < 0 ||
         PyModule_AddObjectRef(native, "Vcpu", (PyObject *)&VcpuType) < 0 ||
         PyModule_AddIntMacro(native, STOPPED) < 0 || PyModule_AddIntMacro(native, HALTED) < 0 ||
-        PyModule_AddIntMacro(native, TRIPLE_FAULT) < 0)
+        PyModule_AddIntMacro(native, TRIPLE_FAULT) < 0 || PyModule_AddIntMacro(native, DEBUG) < 0 ||
+        PyModule_AddIntMacro(native, WATCH_READ) < 0 ||
+        PyModule_AddIntMacro(native, WATCH_WRITE) < 0)
         return NULL;
     return native;
 }

@@ -38,6 +38,21 @@ typedef struct {
 #define SYSTEM_CALL_BITS 10
 #define PROBES 5 /* hooks of Unicorn that come and go with the events they feed */
 
+/* What Unicorn's functions may disturb when they invalidate code, memory.c. */
+typedef struct {
+    int32_t exception_index, old_exception, error_code;
+    uint64_t cr2;
+} FaultState;
+
+/* A range of guest-physical memory that a debugger watches. */
+typedef struct {
+    uint64_t start, length;
+    int access; /* WATCH_READ | WATCH_WRITE */
+} Watchpoint;
+
+enum { WATCH_READ = 1, WATCH_WRITE = 2 };
+#define WATCH_HOOKS 2
+
 typedef struct Vcpu {
     PyObject_HEAD
     struct Vcpu *next;
@@ -85,6 +100,15 @@ typedef struct Vcpu {
     struct trace_run block_run; /* of exec_tb */
     bool started, first_block_pending;
     bool restart; /* leave Unicorn for tracing_adapt() and come back */
+
+    /* debug.c */
+    uint64_t *breakpoints; /* linear addresses */
+    Watchpoint *watchpoints;
+    size_t breakpoint_count, watchpoint_count;
+    const Watchpoint *watch_hit;
+    size_t watch_hooks[WATCH_HOOKS]; /* of Unicorn; 0: none */
+    bool stepping;                   /* run() executes one instruction */
+    bool debugged;                   /* run() has ended for the debugger */
 } Vcpu;
 
 /* vcpu.c */
@@ -139,7 +163,17 @@ int control_install(Vcpu *vcpu);
 /* syscall.c */
 int syscall_install(Vcpu *vcpu);
 
+/* debug.c */
+extern PyMethodDef debug_methods[];
+PyObject *debug_get_watch_hit(Vcpu *vcpu, void *closure);
+bool debug_stop(Vcpu *vcpu);
+void debug_exception_delivered(Vcpu *vcpu);
+void debug_adapt(Vcpu *vcpu);
+void debug_close(Vcpu *vcpu);
+
 /* memory.c */
+FaultState save_fault_state(const Vcpu *vcpu);
+void restore_fault_state(Vcpu *vcpu, FaultState state);
 int memory_install(Vcpu *vcpu);
 void memory_close(Vcpu *vcpu);
 extern PyMethodDef memory_methods[];

@@ -1,0 +1,1 @@
+"""A server for gdb's remote protocol: the machine as a debugger sees it."""
