@@ -86,8 +86,8 @@ FEATURES: dict[str, tuple[Register, ...]] = {
 REGISTERS = tuple(register for registers in FEATURES.values() for register in registers)
 
 _FLAGS = {
-    "i386_eflags": ("CF", "", "PF", "", "AF", "", "ZF", "SF", "TF", "IF", "DF", "OF", "IOPL", "", "NT",
-                    "", "RF", "VM", "AC", "VIF", "VIP", "ID"),
+    "i386_eflags": ("CF", "", "PF", "", "AF", "", "ZF", "SF", "TF", "IF", "DF", "OF", "IOPL", "",
+                    "NT", "", "RF", "VM", "AC", "VIF", "VIP", "ID"),
     "i386_mxcsr": ("IE", "DE", "ZE", "OE", "UE", "PE", "DAZ", "IM", "DM", "ZM", "OM", "UM", "PM",
                    "", "", "FZ"),
 }
