@@ -13,6 +13,7 @@ FOUR_GIB = 1 << 32
 END = 1 << 52  # of the architecture's physical addresses
 PCI_HOLE = 0xE000_0000  # from here on up to 4 GiB gaps are cut into granules
 GRANULE = 1 << 24
+WORD = 4  # bytes, which any device can be asked for
 
 
 class MemoryBus(Protocol):
@@ -72,6 +73,19 @@ class Memory:
     def find(self, address: int) -> Region:
         """The region, perhaps a gap, that an address lies in."""
         return self.regions[bisect.bisect_right(self.regions, address, key=_base) - 1]
+
+    def peek(self, address: int, length: int) -> bytes:
+        """Read as the CPU does: devices answer too, and may change by it. `read` is DMA."""
+        data = b""
+        while (missing := length - len(data)) > 0:
+            here = address + len(data)
+            region = self.find(here)
+            if here >= END or region.kind != "mmio":
+                data += self.read(here, missing if here >= END else min(missing, region.end - here))
+            else:
+                size = WORD if here % WORD == 0 and missing >= WORD else 1
+                data += region.target.read(here - region.base, size).to_bytes(size, "little")
+        return data
 
     # --- programmable attribute map: RAM or ROM below 1 MiB, by segments ---
 

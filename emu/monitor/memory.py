@@ -157,7 +157,7 @@ def dump_virtual(monitor: Monitor, arguments: list[str]) -> str:
 
 def read_physical(monitor: Monitor, address: int, length: int) -> bytes:
     runner = monitor.runner
-    return runner.call(lambda: runner.memory.read(address, length))
+    return runner.call(lambda: runner.memory.peek(address, length))
 
 
 def read_virtual(monitor: Monitor, address: int, length: int) -> bytes:
@@ -171,7 +171,7 @@ def read_virtual(monitor: Monitor, address: int, length: int) -> bytes:
             physical = runner.cpu.translate(here)
             if physical < 0:
                 raise CommandError("Cannot access memory")
-            data += runner.memory.read(physical, min(length - len(data), PAGE - here % PAGE))
+            data += runner.memory.peek(physical, min(length - len(data), PAGE - here % PAGE))
         return data
     return runner.call(read)
 

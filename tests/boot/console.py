@@ -83,7 +83,7 @@ class Console:
         start = self._seen
         self.expect(prompt, timeout)
         text = self.text[start:self._seen - len(prompt)]
-        return text.replace("\r\n", "\n").replace(QUERY, "")
+        return re.sub("\r+\n", "\n", text).replace(QUERY, "")
 
     def monitor(self, *commands):
         """Go to the monitor by Ctrl-A c, give the commands, come back; what the last one said."""

@@ -22,7 +22,7 @@ class FakeRunner:
         self.clock = Clock(source=lambda: 0)
         ram = bytes(range(256)) * 256
         self.memory = SimpleNamespace(
-            read=lambda address, length: ram[address:address + length].ljust(length, b"\xff"))
+            peek=lambda address, length: ram[address:address + length].ljust(length, b"\xff"))
         self.cpu = SimpleNamespace(
             translate=lambda address: address if address < len(ram) else -1)
         image = SimpleNamespace(format="raw", read_only=False, size=MIB)

@@ -25,7 +25,7 @@ class Bus:
         del self.mapped[address]
 
     def physical_read(self, address, length):
-        return b""
+        return b"\xff" * length
 
     def physical_write(self, address, data):
         pass
@@ -103,3 +103,15 @@ def test_pam_selects_ram_or_rom_for_each_direction(memory):
     assert ram[2:4] == b"\x34\x12"
     assert through.read(2, 2) == 0x5555
     assert covered(memory)
+
+
+def test_peek_asks_devices_where_dma_does_not(memory):
+    class Device:
+        def read(self, offset, size):
+            return int.from_bytes(bytes(n & 0xFF for n in range(offset, offset + size)), "little")
+
+    memory.map_mmio(0xB8000, 0x1000, Device(), "vga")
+    assert memory.peek(0xB7FFE, 9) == b"\xff\xff" + bytes(range(7))
+    assert memory.peek(0xB800A, 5) == bytes(range(10, 15))
+    assert memory.peek(0xB8FFF, 2) == b"\xff\xff"
+    assert memory.peek(END - 1, 3) == b"\xff\xff\xff"

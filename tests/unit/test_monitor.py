@@ -46,7 +46,7 @@ class FakeRunner:
         self.clock = clock
         self.ram = bytearray(0x10000)
         self.memory = SimpleNamespace(
-            read=lambda address, length: bytes(self.ram[address:address + length]))
+            peek=lambda address, length: bytes(self.ram[address:address + length]))
         self.ports = SimpleNamespace(
             read=lambda port, size: self.log.append(f"in {port:#x} {size}") or 0x5a,
             write=lambda port, size, value: self.log.append(f"out {port:#x} {size} {value:#x}"))
