@@ -1,0 +1,185 @@
+"""Guests on the network: cirros.img by DHCP, TCP and a forwarded port, iPXE by TFTP."""
+import hashlib
+import os
+import socket
+import struct
+import subprocess
+import threading
+import time
+from types import SimpleNamespace
+
+import pytest
+from boot.console import IMAGES, PYEMU, Console, log_in
+
+PROMPT = "$ "
+LOOPBACK = "127.0.0.1"
+MIB = 1 << 20
+SCRIPT = b"""#!ipxe
+kernel vmlinuz console=ttyS0 root=/dev/ram0
+initrd initrd
+boot
+"""
+
+
+@pytest.fixture(scope="module")
+def amount(pytestconfig):
+    return pytestconfig.getoption("--network-mib") * MIB
+
+
+def free_port():
+    with socket.create_server((LOOPBACK, 0)) as server:
+        return server.getsockname()[1]
+
+
+def serve(handle):
+    """A server of the host on a free port; handle(connection) once for each client."""
+    server = socket.create_server((LOOPBACK, 0))
+
+    def run():
+        while True:
+            try:
+                connection, _ = server.accept()
+            except OSError:
+                return
+            with connection:
+                handle(connection)
+
+    threading.Thread(target=run, daemon=True).start()
+    return server, server.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def guest(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("net")
+    port = free_port()
+    command = [PYEMU, "-m", "256", "-hda", IMAGES / "cirros.img", "-snapshot", "-nographic",
+               "-nic", f"user,id=net,hostname=box,hostfwd=tcp:{LOOPBACK}:{port}-:8080",
+               "-object", f"filter-dump,id=dump,netdev=net,file={folder}/net.pcap"]
+    with Console(command) as console:
+        log_in(console)
+        run = SimpleNamespace(console=console, port=port, pcap=folder / "net.pcap",
+                              run=lambda line: console.run(line, PROMPT, 600))
+        deadline = time.monotonic() + 60
+        while "10.0.2.15" not in run.run("ip -4 addr show eth0"):
+            assert time.monotonic() < deadline, run.run("cat /var/log/network.log")
+            time.sleep(0.5)
+        yield run
+
+
+def test_lease(guest):
+    assert "inet 10.0.2.15/24" in guest.run("ip -4 addr show eth0")
+    assert "default via 10.0.2.2" in guest.run("ip route")
+    assert "nameserver 10.0.2.3" in guest.run("cat /etc/resolv.conf")
+    assert "bytes from 10.0.2.2" in guest.run("ping -c 1 10.0.2.2")
+
+
+def test_copy_to_the_guest(guest, amount):
+    data = os.urandom(MIB) * (amount // MIB)
+
+    def answer(connection):
+        while not connection.recv(4096).endswith(b"\r\n\r\n"):
+            pass
+        connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n" + data)
+
+    server, port = serve(answer)
+    with server:
+        output = guest.run(f"wget -q -O - http://10.0.2.2:{port}/ | sha256sum")
+    assert hashlib.sha256(data).hexdigest() in output
+
+
+def test_copy_from_the_guest(guest, amount):
+    result = {}
+
+    def receive(connection):
+        digest = hashlib.sha256()
+        while data := connection.recv(MIB):
+            digest.update(data)
+        result["sum"] = digest.hexdigest()
+
+    server, port = serve(receive)
+    with server:
+        guest.run(f"head -c {amount} /dev/urandom > /tmp/random; "
+                  f"nc 10.0.2.2 {port} < /tmp/random")
+        expected = guest.run("sha256sum < /tmp/random; rm /tmp/random").split()[0]
+        deadline = time.monotonic() + 10
+        while "sum" not in result and time.monotonic() < deadline:
+            time.sleep(0.05)
+    assert result["sum"] == expected
+
+
+def test_forwarded_port(guest):
+    guest.run("(echo hello | nc -l -p 8080 > /tmp/heard) & sleep 1")
+    with socket.create_connection((LOOPBACK, guest.port), 10) as connection:
+        connection.sendall(b"from the host\n")
+        connection.shutdown(socket.SHUT_WR)
+        heard = b""
+        while data := connection.recv(100):
+            heard += data
+    assert heard == b"hello\n"
+    assert "from the host\n" in guest.run("sleep 1; cat /tmp/heard")
+
+
+def test_what_the_monitor_shows(guest):
+    assert guest.console.monitor("info network").splitlines() == [
+        "e1000.0: index=0,type=nic,model=e1000,macaddr=52:54:00:12:34:56",
+        " \\ net: index=0,type=user,net=10.0.2.0,restrict=off",
+        "filters:",
+        f"  - dump: type=filter-dump,file={guest.pcap},maxlen=65536,netdev=net,queue=all"]
+
+
+def test_no_errors_on_the_card(guest):
+    statistics = guest.run("cat /proc/net/dev | grep eth0").split()
+    assert int(statistics[1]) and int(statistics[9])
+    assert set(statistics[3:5] + statistics[11:13]) == {"0"}
+
+
+def packets(path):
+    """The frames of a pcap file."""
+    data = path.read_bytes()
+    assert struct.unpack_from("<IHH", data) == (0xA1B2C3D4, 2, 4)
+    at = 24
+    while at + 16 <= len(data):
+        seconds, _, kept, length = struct.unpack_from("<IIII", data, at)
+        if at + 16 + kept > len(data):
+            return  # still being written
+        assert kept == length and abs(seconds - time.time()) < 3600
+        yield data[at + 16:at + 16 + kept]
+        at += 16 + kept
+
+
+def test_dump(guest):
+    kinds, senders = set(), set()
+    for frame in packets(guest.pcap):
+        kinds.add(frame[12:14])
+        senders.add(frame[6:12])
+    assert {b"\x08\x00", b"\x08\x06"} <= kinds
+    assert bytes.fromhex("525400123456") in senders and len(senders) > 1
+
+
+def test_ipxe_boots_a_kernel_by_tftp(tmp_path):
+    for name in ("vmlinuz", "initrd"):
+        subprocess.run(["mcopy", "-i", f"{IMAGES}/mini.img@@1M", f"::{name}", tmp_path / name],
+                       check=True)
+    (tmp_path / "boot.ipxe").write_bytes(SCRIPT)
+    command = [PYEMU, "-m", "256", "-boot", "n", "-nographic",
+               "-nic", f"user,tftp={tmp_path},bootfile=boot.ipxe"]
+    with Console(command) as console:
+        console.expect("net0: 10.0.2.15/255.255.255.0 gw 10.0.2.2", 60)
+        console.expect("tftp://10.0.2.2/boot.ipxe", 30)
+        console.expect("mini login:", 120)
+
+
+def test_a_wire_to_another_program():
+    server = socket.create_server((LOOPBACK, 0))
+    command = [PYEMU, "-boot", "n", "-nographic", "-nic",
+               f"socket,connect={LOOPBACK}:{server.getsockname()[1]},mac=52:54:00:00:00:01"]
+    with server, Console(command):
+        connection, _ = server.accept()
+        with connection, connection.makefile("rb") as stream:
+            connection.settimeout(60)
+            while True:
+                (length,) = struct.unpack(">I", stream.read(4))
+                frame = stream.read(length)
+                if b"\x63\x82\x53\x63\x35\x01\x01" in frame:  # DHCP: discover
+                    break
+    assert frame.startswith(b"\xff" * 6 + bytes.fromhex("525400000001") + b"\x08\x00")
