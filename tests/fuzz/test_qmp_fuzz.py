@@ -12,7 +12,7 @@ from ..unit.qmp_client import Client
 FAULT = re.compile(r"\w+(Error|Exception): ")
 SPOILERS = [None, True, False, 0, -1, 1 << 62, 0.5, "", "x", "\0", "é\U0001f600", [], {}, [[]],
             {"type": "qcode"}]
-HARMFUL = {"memsave", "pmemsave", "human-monitor-command"}  # they write files of any name
+HARMFUL = {"memsave", "pmemsave", "screendump", "human-monitor-command"}  # they write files
 JUNK = [b"{", b"}", b"[", b"]", b":", b",", b'"', b"'", b"\\", b"\xff", b"\n", b"true", b"nul",
         b"-", b"0", b"1e", b"\\u", b"\xc3", b"@", b" ", b"\x00"]
 

@@ -71,6 +71,10 @@ tRUE
 {"execute":"input-send-event","arguments":{"device":"nosuch","events":[]}}
 {"execute":"pmemsave","arguments":{"val":0,"size":10,"filename":"/nonexistent/x"}}
 {"execute":"memsave","arguments":{"val":0,"size":10,"filename":"/dev/null","cpu-index":3}}
+{"execute":"screendump"}
+{"execute":"screendump","arguments":{"filename":"x","format":"gif"}}
+{"execute":"screendump","arguments":{"filename":"x","device":"nosuch"}}
+{"execute":"screendump","arguments":{"filename":"x","head":1}}
 {"execute":"trace-event-get-state"}
 {"execute":"trace-event-get-state","arguments":{"name":"nosuch"}}
 {"execute":"trace-event-get-state","arguments":{"name":"zz*"}}

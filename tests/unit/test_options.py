@@ -419,3 +419,27 @@ def test_qmp_monitors():
 def test_qmp_monitors_wrongly_written(words, text):
     with pytest.raises(UserError, match=re.escape(text)):
         parse(["-display", "none", "-chardev", "null,id=c", *words])
+
+
+# gdb
+
+def test_gdb_listens_where_it_was_asked_to():
+    here, = parse(["-display", "none", "-s"]).chardevs
+    assert (here.kind, here.host, here.port, here.server, here.wait) == (
+        "tcp", "localhost", 1234, True, False)
+    there, = parse(["-display", "none", "-gdb", "tcp:127.0.0.1:7"]).chardevs
+    assert (there.host, there.port, there.server, there.wait) == ("127.0.0.1", 7, True, False)
+    config = parse(["-display", "none", "-gdb", "unix:/tmp/g,server=on,wait=off"])
+    assert (config.gdb, config.chardevs[0].path) == ("gdb", "/tmp/g")
+    assert parse(["-display", "none", "-serial", "null", "-gdb", "none"]).gdb is None
+
+
+@pytest.mark.parametrize(("words", "text"), [
+    (["-gdb", "foo"], "-gdb foo: 'foo' is not a valid char driver"),
+    (["-gdb", "tcp::x"], "-gdb tcp::x: 'x' is not a port number"),
+    (["-s", "-gdb", "null"], "-gdb null: there is a server for gdb already"),
+    (["-gdb", "chardev:x"], "-gdb chardev:x: there is no chardev 'x'"),
+])
+def test_gdb_wrongly_written(words, text):
+    with pytest.raises(UserError, match=re.escape(text)):
+        parse(["-display", "none", *words])

@@ -1,6 +1,7 @@
 """QMP: reading JSON, the protocol's rules, each command rightly and wrongly used."""
 import json
 
+import numpy
 import pytest
 from pyemu.machine.ps2_keyboard import Keyboard
 from pyemu.monitor.qmp.json_reader import DEPTH_LIMIT, JsonError, JsonReader
@@ -367,6 +368,35 @@ def test_memsave_where_no_page_is(client, tmp_path):
         "GenericError", "Invalid addr 0x0000000000020000/size 4 specified")
     assert client.execute("memsave", val=0, size=4, filename=str(tmp_path / "x"), cpu_index=3) == (
         "GenericError", "Parameter 'cpu-index' expects a CPU number")
+
+
+def test_screendump(client, tmp_path, monkeypatch):
+    monkeypatch.setattr("pyemu.display.dump.picture", lambda runner: numpy.zeros((2, 3), "u4"))
+    for format, start in (("ppm", b"P6"), ("png", b"\x89PNG")):
+        file = tmp_path / format
+        assert client.execute("screendump", filename=str(file), format=format) == {}
+        assert file.read_bytes().startswith(start)
+
+
+@pytest.mark.parametrize(("arguments", "error"), [
+    ({}, ("GenericError", "Parameter 'filename' is missing")),
+    ({"filename": "/nonexistent/x"}, (
+        "GenericError", "failed to open file '/nonexistent/x': No such file or directory")),
+    ({"filename": "x", "format": "gif"}, (
+        "GenericError", "Parameter 'format' does not accept value 'gif'")),
+    ({"filename": "x", "device": "nosuch"}, ("DeviceNotFound", "Device 'nosuch' not found")),
+    ({"filename": "x", "head": 0}, (
+        "GenericError", "'head' must be specified together with 'device'")),
+])
+def test_screendump_wrongly_used(client, monkeypatch, arguments, error):
+    monkeypatch.setattr("pyemu.display.dump.picture", lambda runner: numpy.zeros((2, 3), "u4"))
+    assert client.execute("screendump", **arguments) == error
+
+
+def test_screendump_without_a_screen(client, monkeypatch):
+    monkeypatch.setattr("pyemu.display.dump.picture", lambda runner: None)
+    assert client.execute("screendump", filename="x") == (
+        "GenericError", "There is no console to take a screendump from")
 
 
 @pytest.fixture

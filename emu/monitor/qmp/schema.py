@@ -104,6 +104,8 @@ union InputEvent type: type=InputEventKind | key=InputKeyEventWrapper btn=InputB
   rel=InputMoveEventWrapper abs=InputMoveEventWrapper
 command input-send-event(device?=str head?=int events=[InputEvent])
 
+enum ImageFormat: ppm png
+command screendump(filename=str device?=str head?=int format?=ImageFormat)
 enum TraceEventState: unavailable disabled enabled
 struct TraceEventInfo: name=str state=TraceEventState vcpu=bool
 command trace-event-get-state(name=str vcpu?=int) -> [TraceEventInfo]
