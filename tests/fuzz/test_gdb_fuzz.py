@@ -8,8 +8,8 @@ from ..unit.gdb_client import Client
 
 WORDS = [b"Cont;", b"Cont?", b"Supported", b"Xfer:features:read:target.xml:", b"Rcmd,", b"C",
          b"ThreadExtraInfo,1", b"qemu.PhyMemMode", b"qemu.PhyMemMode:", b"MustReplyEmpty", b",",
-         b";", b":", b"=", b"0", b"1", b"4", b"1000", b"ffff", b"ffffffffffffffff", b"10000", b"-1", b"c",
-         b"s", b"g", b"zz", b"}", b"}\x04", b"\x00", b"\xff", b"*", b"696e666f20737461747573"]
+         b";", b":", b"=", b"0", b"1", b"4", b"1000", b"ffff", b"ffffffffffffffff", b"10000", b"-1",
+         b"c", b"s", b"g", b"zz", b"}", b"}\x04", b"\x00", b"\xff", b"*", b"696e666f20737461747573"]
 STARTS = [start.encode() for start in HANDLERS if start != "k"]
 
 
