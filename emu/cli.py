@@ -36,6 +36,7 @@ def _run(arguments: list[str]) -> int:
         return 0
     from pyemu.trace import control  # late: -help and -version need none of this
     try:
+        control.declare(config.trace_events)
         options = control.TraceOptions.parse(config.trace)
         log = control.LogOptions.parse(config.log, config.log_file)
         if options.help:

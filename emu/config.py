@@ -207,6 +207,7 @@ class Config:
     rtc_base: str | datetime = "utc"  # "utc", "localtime" or the date to start from
     start_paused: bool = False
     trace: list[str] = field(default_factory=list)  # arguments of -trace, in order
+    trace_events: list[str] = field(default_factory=list)  # files that declare more events
     log: list[str] = field(default_factory=list)  # arguments of -d, in order
     log_file: str | None = None
     pid_file: str | None = None

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from pyemu.trace import _ring, hooks
 from pyemu.trace.conditions import ConditionError, UnknownName, compile_condition
+from pyemu.trace.grammar import GrammarError
 from pyemu.trace.options import (
     LogOptions,
     Switch,
@@ -30,6 +31,20 @@ from pyemu.trace.tracefile import TraceFile
 __all__ = ["LogOptions", "TraceError", "TraceOptions", "UnknownEvent"]
 
 file = TraceFile()
+
+
+# Events of the user's own
+
+def declare(paths: Iterable[str]) -> None:
+    """Make the events of these trace-events files known. Raises TraceError."""
+    for path in paths:
+        try:
+            hooks.declare_file(path)
+        except OSError as error:
+            raise TraceError(f"-trace-events {path}: {error.strerror}") from None
+        except GrammarError as error:
+            more = f" (and {len(error.problems) - 1} more)" if len(error.problems) > 1 else ""
+            raise TraceError(f"-trace-events: {error.problems[0]}{more}") from None
 
 
 # Events by pattern

@@ -49,19 +49,33 @@ def built_in_events() -> list[Event]:
     return list(hooks.events.values())
 
 
-def load_events(events: str | Iterable[Event] | None) -> list[Event]:
-    """Declarations from a file, as they are, or this emulator's own. Raises GrammarError, OSError.
+def load_events(events: str | Iterable[str | Event] | None) -> list[Event]:
+    """Declarations from files, as they are, or this emulator's own. Raises GrammarError, OSError.
     """
-    if events is None:
-        return built_in_events()
-    return grammar.parse_file(events) if isinstance(events, str) else list(events)
+    found: list[Event] = []
+    for item in [events] if isinstance(events, str) else events or built_in_events():
+        if isinstance(item, Event):
+            found.append(item)
+        else:
+            with open(item, encoding="utf-8", errors="surrogateescape") as file:
+                found += grammar.parse(file.read(), item, known=found)
+    return found
 
 
-def process(events: str | Iterable[Event] | None, log: str, analyzer: Analyzer,
+def with_built_in(events: list[Event]) -> list[Event]:
+    """The events, and those of this emulator whose names are not among them.
+
+    For traces that name their events: where they are numbers alone, nothing may be added.
+    """
+    names = {event.name for event in events}
+    return events + [event for event in built_in_events() if event.name not in names]
+
+
+def process(events: str | Iterable[str | Event] | None, log: str, analyzer: Analyzer,
             read_header: bool = True) -> list[str]:
     """Run an analyzer over a trace file; returns what was broken in the file.
 
-    events: a trace-events file, declarations, or None for this emulator's own.
+    events: a trace-events file, several, declarations, or None for this emulator's own.
     Raises TraceFormatError, GrammarError, OSError.
     """
     with TraceReader(log, load_events(events), read_header) as reader:
@@ -102,20 +116,25 @@ def _method(analyzer: Analyzer, event: Event) -> Callable[[Record], object]:
 
 
 def run(analyzer: Analyzer, arguments: Sequence[str] | None = None) -> None:
-    """Run an analyzer as a program: `[--no-header] [EVENTS] TRACE` on the command line."""
+    """Run an analyzer as a program: `[--no-header] [EVENTS...] TRACE` on the command line."""
     parser = argparse.ArgumentParser(description=type(analyzer).__doc__)
     add_arguments(parser)
     options = parser.parse_args(arguments)
-    sys.exit(told(lambda: process(options.events, options.trace, analyzer, not options.no_header),
-                  options.trace))
+    sys.exit(told(lambda: process(chosen_events(options), options.trace, analyzer,
+                                  not options.no_header), options.trace))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-header", action="store_true",
                         help="the file has no header; events are numbered as in EVENTS")
-    parser.add_argument("events", nargs="?", metavar="EVENTS",
-                        help="trace-events file (this emulator's own events unless given)")
+    parser.add_argument("events", nargs="*", metavar="EVENTS",
+                        help="trace-events files; this emulator's own events need none")
     parser.add_argument("trace", metavar="TRACE", help="trace file, such as trace-4242")
+
+
+def chosen_events(options: argparse.Namespace) -> list[Event]:
+    events = load_events(options.events)
+    return events if options.no_header else with_built_in(events)
 
 
 def told(work: Callable[[], list[str]], path: str) -> int:
@@ -213,7 +232,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     def print_all() -> list[str]:
         select = selection(options.filter, options.between)
-        events = load_events(options.events)
+        events = chosen_events(options)
         with TraceReader(options.trace, events, not options.no_header) as reader:
             for record in select(reader.follow() if options.follow else reader):
                 show(record)

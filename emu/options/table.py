@@ -54,17 +54,32 @@ def nodefaults(request: Request, value: str) -> None:
     request.nodefaults = True
 
 
+def appending(attribute: str) -> Callable[[Request, str], None]:
+    """The option's argument is one more of a list in the Config."""
+    def handle(request: Request, value: str) -> None:
+        getattr(request.config, attribute).append(value)
+    return handle
+
+
+def event_names(request: Request) -> str:
+    from pyemu.trace import control  # late: it reads all events
+    try:
+        control.declare(request.config.trace_events)
+    except control.TraceError as error:
+        raise UserError(error.line.removeprefix("pyemu: ")) from None
+    return control.help_text()
+
+
 def trace(request: Request, text: str) -> None:
     if text in HELP_WORDS:
-        from pyemu.trace import control  # late: it reads all events
-        raise Answer(control.help_text())
+        raise Answer(event_names(request))
     request.config.trace.append(text)
 
 
 def log(request: Request, text: str) -> None:
     if text in HELP_WORDS:
         from pyemu.trace import control
-        raise Answer(control.help_text() if text == "trace:help" else control.log_help())
+        raise Answer(event_names(request) if text == "trace:help" else control.log_help())
     request.config.log.append(text)
 
 
@@ -150,6 +165,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
     "Tracing and housekeeping": (
         Option(("trace",), "[enable=]PATTERN|events=FILE|file=FILE",
                "record the events that match; `help` lists them", trace),
+        Option(("trace-events",), "FILE", "declare the events of this file, too",
+               appending("trace_events")),
         Option(("d",), "trace:PATTERN,ITEM,...", "log these as text; `help` lists the items", log),
         Option(("D",), "FILE", "log into this file, instead of to stderr", setting("log_file")),
         Option(("pidfile",), "FILE", "write the process id here", setting("pid_file")),

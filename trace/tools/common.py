@@ -7,15 +7,15 @@ from typing import Any
 
 from pyemu.trace.grammar import Event
 from pyemu.trace.reader import TraceReader
-from pyemu.trace.simpletrace import load_events, tell_recovered
+from pyemu.trace.simpletrace import load_events, tell_recovered, with_built_in
 
 PATIENCE = 1.0  # seconds before a progress bar appears
 WIDTH = 40
 
 
 @contextmanager
-def opened(path: str, events: str | None) -> Iterator[TraceReader]:
-    with TraceReader(path, load_events(events)) as reader:
+def opened(path: str, events: Sequence[str] | None) -> Iterator[TraceReader]:
+    with TraceReader(path, with_built_in(load_events(events))) as reader:
         yield reader
         tell_recovered(reader)
 

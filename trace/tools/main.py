@@ -17,8 +17,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         name = module.__name__.rpartition(".")[2]
         command = commands.add_parser(name, help=summary, description=summary)
         module.add_arguments(command)
-        command.add_argument("--events", metavar="FILE",
-                             help="trace-events file (this emulator's own events unless given)")
+        command.add_argument("--events", metavar="FILE", action="append",
+                             help="trace-events file; this emulator's own events need none")
         command.set_defaults(run=module.run)
     options = parser.parse_args(arguments)
     return told(lambda: options.run(options), options.trace)
