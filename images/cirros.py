@@ -26,8 +26,8 @@ USER = 1000  # uid and gid of cirros
 DISK_MODULES = ("ata_piix", "ahci", "virtio_pci", "virtio_blk", "sd_mod", "crc32c_generic", "ext4")
 OTHER_MODULES = (
     "e1000", "e1000e", "8139cp", "8139too", "ne2k_pci", "pcnet32", "virtio_net",
-    "ata_generic", "nvme", "virtio_scsi", "floppy", "sr_mod", "isofs", "vfat", "nls_ascii",
-    "button", "evdev", "psmouse", "pcspkr",
+    "ata_generic", "nvme", "virtio_scsi", "floppy", "sr_mod", "isofs",
+    "vfat", "nls_cp437", "nls_ascii", "button", "evdev", "psmouse", "pcspkr",
     "uhci_hcd", "ohci_pci", "ehci_pci", "xhci_pci", "usbhid", "hid_generic", "usb_storage",
     "virtio_rng", "virtio_balloon", "virtio_console",
 )

@@ -44,6 +44,7 @@ class Console:
         self.text = ""
         self.on_text = on_text
         self._seen = 0
+        self._ended = False
 
     def __enter__(self):
         return self
@@ -63,7 +64,8 @@ class Console:
         deadline = time.monotonic() + timeout
         while (found := self.text.find(text, self._seen)) < 0:
             if not self._read(deadline):
-                raise AssertionError(f"no {text!r} within {timeout} s; the last lines were:\n"
+                limit = "before the end" if self._ended else f"within {timeout} s"
+                raise AssertionError(f"no {text!r} {limit}; the last lines were:\n"
                                      + self.text[-3000:])
         self._seen = found + len(text)
         return time.monotonic() - self.started
@@ -110,6 +112,7 @@ class Console:
             data = os.read(self._output, 65536) if ready else b""
         except OSError:  # a terminal that nobody has open any more
             data = b""
+        self._ended = bool(ready) and not data
         text = data.decode(errors="replace")
         self.text += text
         if self.on_text:
@@ -118,13 +121,17 @@ class Console:
 
 
 def log_in(console, timeout=120):
-    """From power-on to the shell prompt of cirros.img; `console.run(command, "$ ")` works then."""
-    console.expect("cirros login:", timeout)
+    """From power-on to the shell prompt of cirros.img; `console.run(command, "$ ")` works then.
+
+    Returns the seconds from the start of the process to the login prompt.
+    """
+    seconds = console.expect("cirros login:", timeout)
     console.type("cirros")
     console.expect("Password:")
     console.type("gocubsgo")
     console.expect("$ ")
     console.run("stty columns 500", "$ ")  # the shell is not to fold its echo
+    return seconds
 
 
 def shell(console, timeout=120):

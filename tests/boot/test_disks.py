@@ -20,9 +20,10 @@ def test_a_qcow2_image_is_written_for_real(tmp_path):
 
     raw = tmp_path / "disk.raw"
     subprocess.run(["qemu-img", "convert", "-O", "raw", image, raw], check=True)
-    kept = subprocess.run(
-        ["debugfs", "-R", "cat /home/cirros/kept", f"{raw}?offset={_first_partition(raw)}"],
-        check=True, stdout=subprocess.PIPE).stdout
+    root = f"{raw}?offset={_first_partition(raw)}"
+    subprocess.run(["e2fsck", "-fn", root], check=True)
+    kept = subprocess.run(["debugfs", "-R", "cat /home/cirros/kept", root], check=True,
+                          stdout=subprocess.PIPE).stdout
     assert kept == b"kept\n"
 
 
