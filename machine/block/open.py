@@ -41,7 +41,7 @@ def open_image(path: str, format: str | None = None, read_only: bool = False,
     try:
         if node.size == 0:
             raise BlockError(f"Could not open '{path}': the image is empty", errno.EINVAL)
-        _set_cache(node, cache)
+        set_cache(node, cache)
         below = path, format
         if snapshot:
             node = Overlay(node)
@@ -58,24 +58,26 @@ def open_image(path: str, format: str | None = None, read_only: bool = False,
     if node.backing and not read_only:
         def reopen(reading: bool) -> BlockDevice:
             base, _ = open_node(below[0], below[1] or None, reading, report)
-            _set_cache(base, cache)
+            set_cache(base, cache)
             return base
         image.reopen = reopen
     return image
 
 
-def _set_cache(node: BlockDevice, cache: str) -> None:
+def set_cache(node: BlockDevice, cache: str) -> None:
+    """Let flushes of the image's own file be done, or not if the cache is "unsafe"."""
     file = node.file if isinstance(node, Qcow2) else node
     if isinstance(file, RawFile):
         file.unsafe = cache == "unsafe"
 
 
 def open_node(path: str, format: str | None, read_only: bool, report: Callable[[str], None],
-              chain: tuple[tuple[int, int], ...] = (), lock: bool = True,
+              chain: tuple[tuple[int, int], ...] = (), lock: bool = True, mend: bool = True,
               ) -> tuple[BlockDevice, str]:
     """Open an image with its backing files; return it and its format.
 
     lock: keep other users apart, as `lock.lock_image` does.
+    mend: repair an image that was not closed properly, refuse a corrupt one.
     chain: device and inode of the images that have it as their backing file.
     """
     if format not in (None, *FORMATS):
@@ -96,13 +98,14 @@ def open_node(path: str, format: str | None, read_only: bool, report: Callable[[
         if format in FORMATS and lock:
             lock_image(file.fd, path, format, read_only)
         if format == "qcow2":
-            return _open_qcow2(file, path, report, (*chain, identity), lock), format
+            return _open_qcow2(file, path, report, (*chain, identity), lock, mend), format
         if format != "raw":
             raise BlockError(f"Could not open '{path}': {format} images are not supported",
                              errno.ENOTSUP)
         if probed and not chain and file.size:
             report(RAW_WARNING.format(path))
             file = ProbedRaw(file.fd, read_only)
+            file.path = path
         return file, format
     except BaseException:
         file.close()
@@ -110,8 +113,8 @@ def open_node(path: str, format: str | None, read_only: bool, report: Callable[[
 
 
 def _open_qcow2(file: RawFile, path: str, report: Callable[[str], None],
-                chain: tuple[tuple[int, int], ...], lock: bool) -> Qcow2:
-    header = read_header(file)
+                chain: tuple[tuple[int, int], ...], lock: bool, mend: bool) -> Qcow2:
+    header = read_header(file, corrupt_too=not mend)
     backing = None
     if header.backing_file:
         try:
@@ -122,7 +125,7 @@ def _open_qcow2(file: RawFile, path: str, report: Callable[[str], None],
                              error.errno or errno.EIO) from None
     try:
         image = Qcow2(file, header, backing)
-        if header.incompatible & DIRTY and not image.read_only:
+        if mend and header.incompatible & DIRTY and not image.read_only:
             repair_dirty(image, report)
         return image
     except BaseException:

@@ -195,7 +195,7 @@ class Qcow2(BlockDevice):
             self.write(offset, data)
             return
         index, slot, _ = self.map.slots(offset, 1)
-        table = self._own_table(index)
+        table = self.own_table(index)
         place = self._allocate_bytes(len(packed))
         self.file.write(place, packed)
         self._forget(table[slot])
@@ -310,14 +310,14 @@ class Qcow2(BlockDevice):
                 self._guard(place, clusters)
                 self.file.write(place + within, piece)
                 return len(piece)
-        table = self._own_table(index)
+        table = self.own_table(index)
         place = self._kept_room(table[first])
         clusters = 1
         if not place:
             while (first + clusters < last and not self._kept_room(table[first + clusters])
                    and not self._in_place(table, first + clusters, last)[1]):
                 clusters += 1
-            place, clusters = self._allocate(clusters)
+            place, clusters = self.allocate(clusters)
         piece = rest[:clusters * size - within]
         try:
             self._fill(place, offset, piece)
@@ -407,7 +407,7 @@ class Qcow2(BlockDevice):
             if zeros == entry:
                 continue
             if table is None:
-                table = self._own_table(index)
+                table = self.own_table(index)
             if (zeros ^ entry) & OFFSET or entry & COMPRESSED_FLAG:
                 self._forget(entry)
             table[slot] = zeros
@@ -419,7 +419,7 @@ class Qcow2(BlockDevice):
         while offset < end:
             index, first, last = self.map.slots(offset, end - offset)
             if self.map.table(index) is not None:
-                table = self._own_table(index)
+                table = self.own_table(index)
                 for slot in range(first, last):
                     self._forget(table[slot])
                     table[slot] = 0
@@ -435,7 +435,7 @@ class Qcow2(BlockDevice):
 
     # Clusters and tables
 
-    def _own_table(self, index: int) -> "Table[int]":
+    def own_table(self, index: int) -> "Table[int]":
         """The L2 table of an L1 entry, for changing it; a copy if a snapshot has it too."""
         entry = self.map.l1[index]
         if entry & COPIED and entry & OFFSET:
@@ -444,7 +444,7 @@ class Qcow2(BlockDevice):
             trace_qcow2_l2_allocate(self, index)
         old = self.map.table(index)
         table = self.map.empty_table() if old is None else old[:]
-        place, _ = self._allocate(1)
+        place, _ = self.allocate(1)
         try:
             self.map.set_table(index, place, table)
         except OSError:
@@ -456,7 +456,7 @@ class Qcow2(BlockDevice):
             trace_qcow2_l2_allocate_done(self, index, 0)
         return table
 
-    def _allocate(self, most: int) -> tuple[int, int]:
+    def allocate(self, most: int) -> tuple[int, int]:
         """Up to `most` clusters in a row that nobody uses: place and number."""
         if trace_qcow2_cluster_alloc_phys:
             trace_qcow2_cluster_alloc_phys(self)
@@ -472,7 +472,7 @@ class Qcow2(BlockDevice):
         left = -place % size
         if length > left or not self.refcounts.can_add(place >> bits):
             follows = place + left
-            place, _ = self._allocate(1)
+            place, _ = self.allocate(1)
             if left and place == follows and self.refcounts.can_add(self._compressed_end >> bits):
                 place = self._compressed_end
                 self.refcounts.add(place >> bits, 1, 1)

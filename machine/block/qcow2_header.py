@@ -84,8 +84,11 @@ class Header:
         return self.cluster_bits - 3
 
 
-def read_header(file: RawFile) -> Header:
-    """Raises BlockError, saying what is wrong with it."""
+def read_header(file: RawFile, corrupt_too: bool = False) -> Header:
+    """Raises BlockError, saying what is wrong with it.
+
+    corrupt_too: also for writing, an image that says of itself that it is corrupt.
+    """
     head = file.read(0, min(file.length, COMPRESSION_TYPE + 8))
     if not head.startswith(MAGIC):
         raise _bad("Image is not in qcow2 format")
@@ -127,7 +130,7 @@ def read_header(file: RawFile) -> Header:
     if encryption:
         name = ENCRYPTION_NAMES.get(encryption, f"method {encryption}")
         raise _unsupported(f"qcow2: encrypted images ({name}) are not supported")
-    if incompatible & CORRUPT and not file.read_only:
+    if incompatible & CORRUPT and not (file.read_only or corrupt_too):
         raise BlockError("qcow2: Image is corrupt; cannot be opened read/write", errno.EACCES)
     if refcount_order > WIDEST_REFCOUNT:
         raise _bad("Reference count entry width too large; may not exceed 64 bits")

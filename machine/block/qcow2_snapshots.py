@@ -204,7 +204,9 @@ class Snapshots:
     def _store_l1(self, l1: "Table[int]") -> int:
         """Write a copy of an L1 table; return its place."""
         image, size = self.image, self.image.header.cluster_size
-        clusters = max(1, -(-len(l1) * ENTRY // size))
+        clusters = -(-len(l1) * ENTRY // size)
+        if not clusters:
+            return 0
         offset = image.refcounts.allocate_run(clusters) * size
         image.file.write(offset, bytes(clusters * size))
         copy = l1[:]

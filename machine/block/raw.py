@@ -20,6 +20,8 @@ class RawFile(BlockDevice):
     size: the length rounded up to whole sectors. unsafe: `flush` is left to the host's system.
     """
 
+    path = ""  # by which it was opened
+
     def __init__(self, fd: int, read_only: bool = False):
         """Takes over `fd`. Raises OSError if it cannot seek."""
         self.fd = fd
@@ -49,7 +51,9 @@ class RawFile(BlockDevice):
                     f"Could not open '{path}': neither a regular file nor a block device",
                     errno.EINVAL)
             fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) & ~os.O_NONBLOCK)
-            return cls(fd, read_only)
+            file = cls(fd, read_only)
+            file.path = path
+            return file
         except BaseException:
             os.close(fd)
             raise
