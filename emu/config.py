@@ -16,7 +16,7 @@ MIB = 1 << 20
 DEFAULT_RAM = 128 * MIB
 DEFAULT_CPU = "qemu64"
 USER_NETWORK = IPv4Network("10.0.2.0/24")
-DISPLAYS = ("none",)  # what -display takes
+DISPLAYS = ("none", "sdl")  # what -display takes
 
 
 class UserError(Exception):
@@ -192,6 +192,8 @@ class Config:
     netdevs: list[UserNetConfig | SocketNetConfig | TapConfig] = field(default_factory=list)
     dumps: list[DumpConfig] = field(default_factory=list)
     display: str = "none"
+    full_screen: bool = False
+    window_close: bool = True  # closing the window ends the emulator
     graphic: bool = True  # False: firmware and guest are to use the serial console (-nographic)
 
     chardevs: list[ChardevConfig] = field(default_factory=list)

@@ -4,6 +4,7 @@ import itertools
 import mmap
 import sys
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import datetime
 
@@ -61,10 +62,11 @@ def _run(config: Config, resources: ExitStack) -> int:
         servers.append(Stub(runner, config, chardevs, config.gdb))
     for thread in (*monitors, *servers):
         thread.start()
+    main_loop = _open_window(config, runner, resources) or runner.wait
     chardevs.start()
     netdevs.start()
     runner.start(paused=config.start_paused)
-    runner.wait()
+    main_loop()
     chardevs.release_writers()
     runner.join()
     for server in servers:
@@ -78,6 +80,21 @@ def _commit(runner: Runner) -> None:
     """Ctrl-A s: what -snapshot has kept goes into the images."""
     for error in commit_all(runner.machine.drives):
         complain(f"commit: {error.strerror}")
+
+
+def _open_window(config: Config, runner: Runner,
+                 resources: ExitStack) -> Callable[[], None] | None:
+    """What the main thread is to do while the machine runs, if that is to show it."""
+    if config.display != "sdl":
+        return None
+    from pyemu.display.sdl import SdlError, SdlWindow  # late: SDL need not be there
+    try:
+        window = SdlWindow(runner, config)
+    except SdlError as error:
+        raise UserError(
+            f"{error}; -display none and -nographic run the machine without a window") from None
+    resources.callback(window.close)
+    return window.run
 
 
 def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs,

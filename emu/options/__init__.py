@@ -1,4 +1,6 @@
 """The command line, option by option: from words to a `Config`."""
+import os
+
 from pyemu.config import Config, UserError
 from pyemu.options import chardevs, network
 from pyemu.options.drives import bare_image
@@ -52,6 +54,8 @@ def _finish(request: Request) -> Config:
         raise UserError("-nographic and -display exclude each other")
     if request.display is not None:
         config.display = request.display
+    elif not request.nographic and _has_desktop():
+        config.display = "sdl"
     if config.snapshot:
         for drive in config.drives:
             if drive.index not in request.drives_with_own_snapshot:
@@ -59,10 +63,15 @@ def _finish(request: Request) -> Config:
     _consoles(request)
     network.finish(request)
     chardevs.check(request)
-    if request.display is None and not request.nographic and not config.chardevs:
-        raise UserError("there is no window to show the screen in: add -nographic to have the "
+    if request.display is None and config.display == "none" and not request.nographic \
+            and not config.chardevs:
+        raise UserError("there is no display to open a window on: add -nographic to have the "
                         "serial console and the monitor here, or -display none")
     return config
+
+
+def _has_desktop() -> bool:
+    return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _consoles(request: Request) -> None:

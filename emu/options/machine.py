@@ -127,11 +127,16 @@ def vga(request: Request, name: str) -> None:
 def display(request: Request, text: str) -> None:
     if text == "help":
         raise Answer("Available display backend types:\n" + "\n".join(DISPLAYS))
-    if text not in DISPLAYS:
-        kind = text.partition(",")[0]
+    kind = text.removeprefix("type=").partition(",")[0]
+    if kind not in DISPLAYS:
         raise UserError(f"Parameter 'type' does not accept value '{kind}', "
                         f"only {', '.join(DISPLAYS)}")
-    request.display = text
+    keys = ("type", "window-close", "full-screen") if kind == "sdl" else ("type",)
+    values = keyvalue.parse(text, keys, implied="type")
+    config = request.config
+    config.window_close = keyvalue.on_off(values, "window-close", config.window_close)
+    config.full_screen = keyvalue.on_off(values, "full-screen", config.full_screen)
+    request.display = kind
 
 
 def name(request: Request, text: str) -> None:

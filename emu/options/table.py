@@ -123,7 +123,11 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                switch("start_paused")),
     ),
     "Display and network": (
-        Option(("display",), "none", "where to show the screen", machine.display),
+        Option(("display",), "sdl|none", "where to show the screen: in a window, which is so "
+               "unless told where there is a desktop, or nowhere; "
+               "sdl,full-screen=on|off,window-close=on|off", machine.display),
+        Option(("full-screen",), "", "start with the window over the full screen",
+               switch("full_screen")),
         Option(("nographic",), "", "no screen; COM1 and the monitor share the terminal "
                "(Ctrl-A h for help)", nographic),
         Option(("vga",), "std|none", "the display adapter", machine.vga),
@@ -184,7 +188,7 @@ OPTIONS = {name: option for group in GROUPS.values() for option in group for nam
 NOT_SUPPORTED = """
     numa add-fd set global mem-path mem-prealloc k audio-help audio audiodev uuid fda
     cdrom blockdev mtdblock sd fsdev virtfs iscsi usb usbdevice spice portrait rotate
-    full-screen vnc win2k-hack no-fd-bootchk no-acpi no-hpet acpitable smbios tpmdev
+    vnc win2k-hack no-fd-bootchk no-acpi no-hpet acpitable smbios tpmdev
     bios pflash dtb compat fw_cfg parallel singlestep overcommit
     dfilter seed enable-kvm xen-domid xen-attach xen-domid-restrict action loadvm daemonize
     option-rom icount watchdog-action echr incoming only-migratable chroot runas sandbox

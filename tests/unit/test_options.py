@@ -170,7 +170,13 @@ def test_sockets():
      "-vga cirrus: vga type 'cirrus' is not supported, only std and none are"),
     ("-vga foo", "-vga foo: unknown vga type: foo"),
     ("-net user", "-net user: only 'none' is supported, the rest is done by -nic and -netdev"),
-    ("-display gtk", "-display gtk: Parameter 'type' does not accept value 'gtk', only none"),
+    ("-display gtk", "-display gtk: Parameter 'type' does not accept value 'gtk', "
+     "only none, sdl"),
+    ("-display none,full-screen=on",
+     "-display none,full-screen=on: Invalid parameter 'full-screen'"),
+    ("-display sdl,gl=on", "-display sdl,gl=on: Invalid parameter 'gl'"),
+    ("-display sdl,full-screen=1",
+     "-display sdl,full-screen=1: Parameter 'full-screen' expects 'on' or 'off'"),
     ("-name guest=x,process=y", "-name guest=x,process=y: Invalid parameter 'process'"),
     ("-L /nosuch", "-L /nosuch: no such directory"),
     ("-initrd x", "-initrd only allowed with -kernel option"),
@@ -240,7 +246,28 @@ def test_more_memory_than_the_host_has():
     assert "-m 1000T: cannot set up guest memory 'pc.ram'" in complaint("-m 1000T")
 
 
-def test_nobody_to_see_the_machine():
+@pytest.mark.parametrize("variable", ["DISPLAY", "WAYLAND_DISPLAY"])
+def test_a_window_where_there_is_a_desktop(monkeypatch, variable):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    assert parse(["-display", "sdl"]).display == "sdl"
+    monkeypatch.setenv(variable, ":7")
+    assert parse(["disk.img"]).display == "sdl"
+    assert parse(["disk.img", "-nographic"]).display == "none"
+    assert parse(["disk.img", "-display", "none"]).display == "none"
+
+
+def test_how_the_window_is():
+    plain = config("")
+    assert not plain.full_screen and plain.window_close
+    assert config("-full-screen").full_screen
+    ours = config("-display sdl,full-screen=on,window-close=off")
+    assert ours.full_screen and not ours.window_close
+
+
+def test_nobody_to_see_the_machine(monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
     with pytest.raises(UserError, match="add -nographic"):
         parse(["disk.img"])
     assert parse(["disk.img", "-monitor", "stdio"]).display == "none"
