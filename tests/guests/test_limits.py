@@ -1,0 +1,81 @@
+"""The known limits of the CPU, as docs/limits.md lists them. A test that fails here is good news:
+mend the page, and turn the test into one of what now works.
+"""
+from guests.harness import DATA, UNDEFINED, Guest
+
+
+def run(program, mode="long", ring=0, **options):
+    return Guest(mode, ring, **options).run(program)
+
+
+def test_data_breakpoints_do_not_trap():
+    result = run(f"mov rax, {DATA}\nmov dr0, rax\nmov eax, 0x000d0402\nmov dr7, rax\n"
+                 f"mov dword [{DATA}], 1\nEND")
+    assert (result.stop, result.events) == ("end", [])
+
+
+def test_dr7_general_detect_does_not_trap():
+    result = run("mov eax, 0x2400\nmov dr7, rax\nmov rax, dr0\nEND")
+    assert (result.stop, result.events) == ("end", [])
+
+
+def test_alignment_is_not_checked():
+    result = run(f"pushfq\nor dword [rsp], 1 << 18\npopfq\nmov eax, [{DATA + 1}]\nEND", ring=3)
+    assert (result.stop, result.events) == ("end", [])
+
+
+def test_segment_limits_are_not_checked():
+    """A load beyond the limit of a 64 KiB segment."""
+    result = run("mov ax, KDATA16\nmov ds, ax\nmov eax, [0x20000]\nEND", mode="protected")
+    assert (result.stop, result.events) == ("end", [])
+
+
+def test_reserved_bits_of_cr4_are_taken():
+    result = run("mov rax, cr4\nbts rax, 23\nmov cr4, rax\nEND")
+    assert (result.stop, result.events) == ("end", [])
+
+
+def test_cr8_does_not_reach_the_local_apic():
+    result = run("mov eax, 5\nmov cr8, rax\nxor eax, eax\nmov rax, cr8\nEND")
+    assert (result.stop, result.rax) == ("end", 0)
+
+
+def test_rdpmc_is_undefined():
+    (event,) = run("xor ecx, ecx\nrdpmc\nEND").events
+    assert event.vector == UNDEFINED
+
+
+def test_sse_exceptions_are_not_raised():
+    result = run("""mov rax, cr4
+        or eax, 0x600
+        mov cr4, rax
+        push 0x1d80          ; all but division by zero masked
+        ldmxcsr [rsp]
+        xorps xmm0, xmm0
+        pcmpeqd xmm1, xmm1
+        psrld xmm1, 25
+        pslld xmm1, 23       ; 1.0
+        divps xmm1, xmm0
+        END""")
+    assert (result.stop, result.events) == ("end", [])
+
+
+def test_the_apic_base_register_reads_as_zero():
+    result = run("mov ecx, 0x1b\nmov eax, 1\nmov edx, 1\nrdmsr\nEND")
+    assert (result.stop, result.rax, result.rdx) == ("end", 0, 0)
+
+
+def test_fpu_errors_do_not_reach_irq_13():
+    """With CR0.NE clear an unmasked error raises FERR#, which nobody sees."""
+    result = run("""mov rax, cr0
+        and eax, ~0x20
+        mov cr0, rax
+        fninit
+        push 0x37b           ; division by zero not masked
+        fldcw [rsp]
+        fld1
+        fldz
+        fdivp
+        fwait
+        END""")
+    assert (result.stop, result.events) == ("end", [])
