@@ -2,6 +2,7 @@
 
 Source: ATA/ATAPI-6 (T13 1410D), section 7 (registers), 9.12 (signature), 9.5 and 9.6 (PIO data).
 """
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 from pyemu.machine.chip import Chip
@@ -27,7 +28,7 @@ PASSED = 0x01  # the diagnostic code in the error register after a reset
 DEVICE_AFTER_RESET = 0xA0  # two bits that were once always set
 
 
-class IdeDevice(Chip):
+class IdeDevice(Chip, ABC):
     """The registers of a device, and its buffer between it and the data port.
 
     The channel, which puts itself into `channel`, reads `task`, `previous`, `status`, `error`,
@@ -63,13 +64,13 @@ class IdeDevice(Chip):
         self.interrupt = False
         self._stop()
 
+    @abstractmethod
     def execute(self, command: int) -> None:
         """Begin a command. The device is neither busy nor waiting for data."""
-        raise NotImplementedError
 
+    @abstractmethod
     def run_dma(self) -> None:
         """Move all data by `channel.dma.to_memory()` or `from_memory()`, `end()` it, complete."""
-        raise NotImplementedError
 
     def refuse_dma(self) -> None:
         """The host's memory is too small for the command: it ends without an interrupt."""

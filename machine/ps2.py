@@ -3,6 +3,7 @@
 Answers to commands go before events, and none is lost; events wait in a short buffer.
 Source: IBM PS/2 Hardware Interface Technical Reference, Keyboard and Auxiliary Device Controller.
 """
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -15,7 +16,7 @@ SELF_TEST_PASSED = 0xaa
 ANSWERS_MAX = 256  # bytes; only a guest that sends commands and never reads gets there
 
 
-class Ps2Device(Chip):
+class Ps2Device(Chip, ABC):
     """Two queues of bytes. The controller sets `on_data` and fetches with `take`."""
 
     STATE: ClassVar[tuple[str, ...]] = ("answers", "events", "command")
@@ -34,9 +35,9 @@ class Ps2Device(Chip):
         trace_ps2_read_data(self)
         return (self.answers or self.events).pop(0)
 
+    @abstractmethod
     def write(self, value: int) -> None:
         """A byte from the host: a command or its parameter."""
-        raise NotImplementedError
 
     def answer(self, *values: int) -> None:
         if len(self.answers) + len(values) <= ANSWERS_MAX:

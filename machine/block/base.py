@@ -1,5 +1,6 @@
 """What every block device offers, and how it fails."""
 import errno
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ class Extent(NamedTuple):
     place: int | None
 
 
-class BlockDevice:
+class BlockDevice(ABC):
     """A row of bytes that can be read and mostly be written.
 
     Offsets and lengths are bytes. Who asks stays within `size`. All methods raise OSError.
@@ -47,13 +48,13 @@ class BlockDevice:
         """What is at `offset`, not going beyond `end`."""
         return Extent(end - offset, DATA, None)
 
+    @abstractmethod
     def read(self, offset: int, length: int) -> bytes:
         """Exactly `length` bytes."""
-        raise NotImplementedError
 
+    @abstractmethod
     def write(self, offset: int, data: Data) -> None:
         """Store all of `data`; it is safe from a power cut after the next `flush()`."""
-        raise NotImplementedError
 
     def write_zeroes(self, offset: int, length: int, unmap: bool = True) -> None:
         """Make these bytes zeros. unmap: they need not keep their room on the host's disk."""
@@ -70,7 +71,7 @@ class BlockDevice:
 
     def resize(self, size: int) -> None:
         """Cut the end off, or append zeros."""
-        raise NotImplementedError
+        raise BlockError("it cannot be resized", errno.EOPNOTSUPP)
 
     def on_error(self, error: OSError, writing: bool, retry: Callable[[], None]) -> str:
         """What is to become of a request that failed: "report", "ignore" or "stop".
