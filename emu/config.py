@@ -210,6 +210,7 @@ class Config:
     start_paused: bool = False
     trace: list[str] = field(default_factory=list)  # arguments of -trace, in order
     trace_events: list[str] = field(default_factory=list)  # files that declare more events
+    plugins: list[str] = field(default_factory=list)  # arguments of -plugin, in order
     log: list[str] = field(default_factory=list)  # arguments of -d, in order
     log_file: str | None = None
     pid_file: str | None = None

@@ -26,6 +26,7 @@ from pyemu.monitor import registers
 from pyemu.monitor.monitor import Monitor
 from pyemu.monitor.qmp.session import Session
 from pyemu.net.registry import Netdevs
+from pyemu.plugin import Plugins
 from pyemu.report import complain
 from pyemu.runner import Runner
 from pyemu.trace import control
@@ -48,6 +49,8 @@ def _run(config: Config, resources: ExitStack) -> int:
     runner = Runner(config.cpu_model, no_reboot=config.no_reboot, no_shutdown=config.no_shutdown)
     control.actions.update(pause=runner.pause, registers=lambda: runner.post(
         lambda: control.say(f"CPU#0\n{registers.text(runner.cpu)}\n")))
+    plugins = Plugins(config.plugins, runner)
+    resources.callback(plugins.finish)  # the last of all: the terminal is the user's again
     chardevs = Chardevs(config.chardevs, on_quit=runner.quit,
                         on_commit=lambda: runner.post(lambda: _commit(runner)))
     resources.callback(chardevs.close)
@@ -65,6 +68,7 @@ def _run(config: Config, resources: ExitStack) -> int:
     main_loop = _open_window(config, runner, resources) or runner.wait
     chardevs.start()
     netdevs.start()
+    plugins.started = True
     runner.start(paused=config.start_paused)
     main_loop()
     chardevs.release_writers()

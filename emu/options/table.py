@@ -76,6 +76,13 @@ def trace(request: Request, text: str) -> None:
     request.config.trace.append(text)
 
 
+def plugin(request: Request, text: str) -> None:
+    if text in HELP_WORDS:
+        from pyemu.plugin import help_text  # late: it brings in the engine
+        raise Answer(help_text())
+    request.config.plugins.append(text)
+
+
 def log(request: Request, text: str) -> None:
     if text in HELP_WORDS:
         from pyemu.trace import control
@@ -171,6 +178,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                "record the events that match; `help` lists them", trace),
         Option(("trace-events",), "FILE", "declare the events of this file, too",
                appending("trace_events")),
+        Option(("plugin",), "FILE.py[,ARG=VALUE...]",
+               "run Python that watches the machine; `help` lists what there is", plugin),
         Option(("d",), "trace:PATTERN,ITEM,...", "log these as text; `help` lists the items", log),
         Option(("D",), "FILE", "log into this file, instead of to stderr", setting("log_file")),
         Option(("pidfile",), "FILE", "write the process id here", setting("pid_file")),
@@ -192,7 +201,7 @@ NOT_SUPPORTED = """
     bios pflash dtb compat fw_cfg parallel singlestep overcommit
     dfilter seed enable-kvm xen-domid xen-attach xen-domid-restrict action loadvm daemonize
     option-rom icount watchdog-action echr incoming only-migratable chroot runas sandbox
-    readconfig no-user-config plugin async-teardown msg dump-vmstate enable-sync-profile
+    readconfig no-user-config async-teardown msg dump-vmstate enable-sync-profile
     old-param semihosting prom-env
 """
 

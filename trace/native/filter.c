@@ -67,9 +67,8 @@ static int text_matches(const struct step *step, const struct text *text)
     return fnmatch(step->text, copy, 0) == 0;
 }
 
-int filter_accepts(PyObject *object, const uint64_t *values, const struct text *texts)
+static int evaluate(const struct filter *filter, const uint64_t *values, const struct text *texts)
 {
-    struct filter *filter = (struct filter *)object;
     __int128 stack[MAX_DEPTH];
     int top = -1;
     for (uint32_t i = 0; i < filter->count; i++) {
@@ -101,10 +100,21 @@ int filter_accepts(PyObject *object, const uint64_t *values, const struct text *
             stack[top] = binary(step->code, stack[top], stack[top + 1]);
         }
     }
-    if (!stack[0])
-        return 0;
-    atomic_fetch_add_explicit(&filter->accepted, 1, memory_order_relaxed);
-    return 1;
+    return stack[0] != 0;
+}
+
+int filter_accepts(PyObject *object, const uint64_t *values, const struct text *texts)
+{
+    struct filter *filter = (struct filter *)object;
+    int yes = evaluate(filter, values, texts);
+    if (yes)
+        atomic_fetch_add_explicit(&filter->accepted, 1, memory_order_relaxed);
+    return yes;
+}
+
+int filter_would_accept(PyObject *filter, const uint64_t *values)
+{
+    return evaluate((struct filter *)filter, values, NULL);
 }
 
 /* ---- making one ---- */

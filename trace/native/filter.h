@@ -33,5 +33,7 @@ extern PyTypeObject FilterType;
 /* Whether the arguments pass. values: by argument number; texts: the strings among the arguments,
  * by argument number too. Any thread, no GIL. */
 int filter_accepts(PyObject *filter, const uint64_t *values, const struct text *texts);
+/* The same for an event without strings, and without counting a yes. */
+int filter_would_accept(PyObject *filter, const uint64_t *values);
 
 #endif

@@ -137,9 +137,22 @@ static void call_from_native(const struct hook *hook, const uint64_t *values)
     PyGILState_Release(state);
 }
 
+/* Whether a listener may want the event: one without a filter, or whose range it is in. The GIL,
+ * which is not held, is worth the test. */
+static int may_be_wanted(const struct hook *hook, const uint64_t *values)
+{
+    PyObject *listeners = hook->listeners;
+    for (Py_ssize_t i = 0; listeners != NULL && i < PyTuple_GET_SIZE(listeners); i++) {
+        PyObject *listener = PyTuple_GET_ITEM(listeners, i);
+        if (!PyTuple_CheckExact(listener) || filter_would_accept(PyTuple_GET_ITEM(listener, 0), values))
+            return 1;
+    }
+    return 0;
+}
+
 static void emit_slowly(const struct hook *hook, uint8_t flags, const uint64_t *args)
 {
-    if (deliver(hook, flags, args, NULL) && (flags & FLAG_CALL))
+    if (deliver(hook, flags, args, NULL) && (flags & FLAG_CALL) && may_be_wanted(hook, args))
         call_from_native(hook, args);
 }
 
@@ -409,6 +422,7 @@ static PyObject *get_listeners(PyObject *self, void *closure)
     return listeners ? Py_NewRef(listeners) : PyTuple_New(0);
 }
 
+/* Old listeners are never freed, as old filters. */
 static int set_listeners(PyObject *self, PyObject *value, void *closure)
 {
     (void)closure;
@@ -423,7 +437,7 @@ static int set_listeners(PyObject *self, PyObject *value, void *closure)
     }
     if (PyTuple_GET_SIZE(listeners) == 0)
         Py_CLEAR(listeners);
-    Py_XSETREF(hook->listeners, listeners);
+    hook->listeners = listeners;
     return refresh(hook);
 }
 

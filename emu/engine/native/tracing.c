@@ -13,6 +13,7 @@ typedef struct {
     int type;
     void *callback;
     bool inline_call; /* from translated code */
+    bool counts;      /* it is there for the executions of blocks */
 } Probe;
 
 static const Probe probe_table[PROBES] = {
@@ -22,10 +23,13 @@ static const Probe probe_table[PROBES] = {
     {1u << EVENT_guest_user_syscall_ret, UC_HOOK_BLOCK, on_block_after_syscall, true},
     {1u << EVENT_guest_mem_read, UC_HOOK_MEM_READ_AFTER, on_memory_read, true},
     {1u << EVENT_guest_mem_write, UC_HOOK_MEM_WRITE, on_memory_written, true},
+    {0, UC_HOOK_BLOCK, on_block_counted, true, .counts = true},
 };
 
-static bool wanted(const Probe *probe)
+static bool wanted(const Vcpu *vcpu, const Probe *probe)
 {
+    if (probe->counts)
+        return vcpu->counting_blocks;
     for (int event = 0; event < EVENTS; event++)
         if (probe->events >> event & 1 && hook_enabled(trace_hooks[event]))
             return true;
@@ -35,7 +39,7 @@ static bool wanted(const Probe *probe)
 bool tracing_changed(const Vcpu *vcpu)
 {
     for (int i = 0; i < PROBES; i++)
-        if (wanted(&probe_table[i]) != (vcpu->probes[i] != 0))
+        if (wanted(vcpu, &probe_table[i]) != (vcpu->probes[i] != 0))
             return true;
     return false;
 }
@@ -44,7 +48,7 @@ int tracing_adapt(Vcpu *vcpu)
 {
     for (int i = 0; i < PROBES; i++) {
         const Probe *probe = &probe_table[i];
-        bool on = wanted(probe);
+        bool on = wanted(vcpu, probe);
         if (on == (vcpu->probes[i] != 0))
             continue;
         int error = on ? vcpu->library.hook_add(vcpu->uc, &vcpu->probes[i], probe->type,

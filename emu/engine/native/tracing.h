@@ -38,11 +38,16 @@ typedef struct BlockReport BlockReport;
 /* probes.c: the callbacks of Unicorn's hooks */
 void on_block_translated(void *uc, BlockReport *block, BlockReport *previous, void *user);
 void on_block_executed(void *uc, uint64_t address, uint32_t size, void *user);
+void on_block_counted(void *uc, uint64_t address, uint32_t size, void *user); /* counts.c */
 void on_block_after_syscall(void *uc, uint64_t address, uint32_t size, void *user);
 void on_memory_read(void *uc, int type, uint64_t address, int size, int64_t value, void *user);
 void on_memory_written(void *uc, int type, uint64_t address, int size, int64_t value, void *user);
 /* A system call that is to return to the address. */
 void tracing_system_call(Vcpu *vcpu, uint64_t target);
+
+/* counts.c: [(address, bytes, executions), ...] */
+PyObject *counts_list(const BlockCounts *counts);
+void counts_free(BlockCounts *counts);
 
 /* Find the hooks; once, at import. */
 int tracing_import(void);

@@ -201,6 +201,31 @@ static PyObject *reset(Vcpu *vcpu, PyObject *unused)
     Py_RETURN_NONE;
 }
 
+PyDoc_STRVAR(count_blocks_doc,
+"count_blocks(on)\n--\n\n"
+"Count how often each block is executed. On the vCPU's thread, or while run() does not execute.");
+
+static PyObject *count_blocks(Vcpu *vcpu, PyObject *on)
+{
+    int truth = PyObject_IsTrue(on);
+    if (truth < 0)
+        return NULL;
+    vcpu->counting_blocks = truth;
+    doorbell_ring(vcpu);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(block_counts_doc,
+"block_counts() -> list[tuple[int, int, int]]\n--\n\n"
+"(linear address, bytes, executions) of each block that was counted, in no order. On the vCPU's\n"
+"thread, or while run() does not execute. Address spaces are not told apart.");
+
+static PyObject *block_counts(Vcpu *vcpu, PyObject *unused)
+{
+    (void)unused;
+    return counts_list(&vcpu->block_counts);
+}
+
 PyDoc_STRVAR(map_ports_doc,
 "map_ports(base, count, width, device)\n--\n\nLet the device answer at these I/O ports.");
 PyDoc_STRVAR(unmap_ports_doc, "unmap_ports(base, count)\n--\n\nLeave these I/O ports to nobody.");
@@ -215,6 +240,8 @@ static PyMethodDef own_methods[] = {
     {"set_nmi", (PyCFunction)set_nmi, METH_NOARGS, set_nmi_doc},
     {"set_a20", (PyCFunction)set_a20, METH_O, set_a20_doc},
     {"reset", (PyCFunction)reset, METH_NOARGS, reset_doc},
+    {"count_blocks", (PyCFunction)count_blocks, METH_O, count_blocks_doc},
+    {"block_counts", (PyCFunction)block_counts, METH_NOARGS, block_counts_doc},
     {"map_ports", (PyCFunction)io_map_ports, METH_VARARGS, map_ports_doc},
     {"unmap_ports", (PyCFunction)io_unmap_ports, METH_VARARGS, unmap_ports_doc},
 };
@@ -226,6 +253,8 @@ static PyMemberDef members[] = {
     {"clock_offset", T_LONGLONG, offsetof(Vcpu, clock_offset), 0,
      "monotonic time (ns) at which virtual time was 0; RDTSC follows it"},
     {"stepping", T_BOOL, offsetof(Vcpu, stepping), 0, "whether run() ends after one instruction"},
+    {"translated_size", T_UINT, offsetof(Vcpu, translated_size), READONLY,
+     "bytes of the block that tcg_gen_code is telling of; 0: not known"},
     {"intr", T_BOOL, offsetof(Vcpu, intr), READONLY, "level of the INTR pin"},
     {0},
 };
@@ -291,6 +320,7 @@ static void dealloc(Vcpu *vcpu)
     clear(vcpu);
     Py_XDECREF(vcpu->owner); /* closes the uc_engine */
     memory_close(vcpu);
+    counts_free(&vcpu->block_counts);
     debug_close(vcpu);
     tlb_close(vcpu);
     Py_TYPE(vcpu)->tp_free((PyObject *)vcpu);

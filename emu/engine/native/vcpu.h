@@ -35,8 +35,15 @@ typedef struct {
     uint64_t cr3, target, stack, number;
 } SystemCall;
 
+/* Executions by block, counts.c. */
+typedef struct {
+    struct BlockCount *table; /* NULL until the first */
+    unsigned bits;
+    size_t used;
+} BlockCounts;
+
 #define SYSTEM_CALL_BITS 10
-#define PROBES 5 /* hooks of Unicorn that come and go with the events they feed */
+#define PROBES 6 /* hooks of Unicorn that come and go with the events they feed */
 
 /* What Unicorn's functions may disturb when they invalidate code, memory.c. */
 typedef struct {
@@ -99,6 +106,9 @@ typedef struct Vcpu {
     SystemCall system_calls[1 << SYSTEM_CALL_BITS];
     struct trace_run block_run; /* of exec_tb */
     bool started, first_block_pending;
+    unsigned translated_size; /* bytes of the block that was translated last; 0: unknown */
+    bool counting_blocks;
+    BlockCounts block_counts;
     bool restart; /* leave Unicorn for tracing_adapt() and come back */
 
     /* debug.c */

@@ -1,0 +1,1 @@
+"""Plugins for `-plugin`, to use and to learn from (docs/tracing.md)."""
