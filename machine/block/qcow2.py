@@ -10,17 +10,8 @@ import errno
 import os
 import struct
 
-from pyemu.machine.block.base import (
-    ABSENT,
-    DATA,
-    ZERO_DATA,
-    BlockDevice,
-    BlockError,
-    Data,
-    Extent,
-)
-from pyemu.machine.block.lru import Lru
-from pyemu.machine.block.qcow2_compression import compressor, decompressor
+from pyemu.machine.block.base import BlockDevice, BlockError, Data
+from pyemu.machine.block.qcow2_compression import compressor
 from pyemu.machine.block.qcow2_header import (
     AUTOCLEAR_FIELD,
     CORRUPT,
@@ -40,32 +31,27 @@ from pyemu.machine.block.qcow2_map import (
     UNALLOCATED,
     ZERO,
     ZERO_FLAG,
-    ClusterMap,
 )
+from pyemu.machine.block.qcow2_reader import Qcow2Reader
 from pyemu.machine.block.qcow2_refcounts import Refcounts
 from pyemu.machine.block.qcow2_tables import ENTRY, Table, corrupt, store_entries
 from pyemu.machine.block.raw import RawFile
 from pyemu.trace.hooks import (
-    trace_bdrv_co_preadv_part,
     trace_bdrv_co_pwritev_part,
-    trace_qcow2_add_task,
     trace_qcow2_cluster_alloc_phys,
     trace_qcow2_cluster_link_l2,
-    trace_qcow2_decompress,
     trace_qcow2_l2_allocate,
     trace_qcow2_l2_allocate_done,
     trace_qcow2_pwrite_zeroes,
 )
 
-CLUSTER_CACHE = 16 << 20  # bytes of decompressed clusters
 MOST_CHANGED = 64  # L2 tables kept in memory before they are written without being asked
 MOST_FREED = 4096  # runs of clusters that wait for a flush before one is made
 
 
-class Qcow2(BlockDevice):
+class Qcow2(Qcow2Reader):
     """The disk in the image.
 
-    header, file, map, refcounts, backing: its parts, for `qcow2_snapshots` and `qcow2_check`.
     pass_discards: what is freed becomes a hole in the file.
     """
 
@@ -73,72 +59,12 @@ class Qcow2(BlockDevice):
 
     def __init__(self, file: RawFile, header: Header, backing: BlockDevice | None = None):
         """Takes over `file` and `backing`. Raises BlockError."""
-        self.file = file
-        self.header = header
-        self.backing = backing
-        self.size = header.size
-        self.read_only = file.read_only
+        super().__init__(file, header, backing)
         self.pass_discards = False
-        self.decompress = decompressor(header.compression)
-        self.map = ClusterMap(file, header)
-        self.clusters = Lru(max(2, CLUSTER_CACHE // header.cluster_size), self._load_compressed)
         self.lazy = bool(header.compatible & LAZY_REFCOUNTS)
         self._compressed_end = 0  # place in the file where the next compressed cluster may follow
         if not self.read_only:
             self.refcounts = Refcounts(file, header)
-
-    # Reading
-
-    def read(self, offset: int, length: int) -> bytes:
-        if trace_bdrv_co_preadv_part:
-            trace_bdrv_co_preadv_part(self, offset, length, 0)
-        parts: list[bytes] = []
-        end = offset + length
-        while offset < end:
-            kind, place, count = self.map.find(offset, end)
-            if trace_qcow2_add_task:
-                trace_qcow2_add_task(self, self, None, "read", kind, place, offset, count, None,
-                                     len(parts))
-            if kind == NORMAL:
-                parts.append(self.file.read(place, count))
-            elif kind == COMPRESSED:
-                within = offset & self.header.cluster_size - 1
-                parts.append(self.clusters.get(place)[within:within + count])
-            elif kind == UNALLOCATED and self.backing:
-                parts.append(self._read_backing(self.backing, offset, count))
-            else:
-                parts.append(bytes(count))
-            offset += count
-        return parts[0] if len(parts) == 1 else b"".join(parts)
-
-    def extent(self, offset: int, end: int) -> Extent:
-        kind, place, count = self.map.find(offset, end)
-        if kind == NORMAL:
-            return Extent(count, DATA, place)
-        kinds = {COMPRESSED: DATA, UNALLOCATED: ABSENT}
-        return Extent(count, kinds.get(kind, ZERO_DATA), None)
-
-    def _read_backing(self, backing: BlockDevice, offset: int, count: int) -> bytes:
-        """The backing file may be shorter; zeros follow it."""
-        there = max(0, min(count, backing.size - offset))
-        return backing.read(offset, there).ljust(count, b"\0") if there else bytes(count)
-
-    def _load_compressed(self, entry: int) -> bytes:
-        place, length = self.map.compressed_place(entry)
-        if place >= self.file.length:
-            raise corrupt(f"compressed cluster at {place:#x} is beyond the end of the file")
-        if trace_qcow2_decompress:
-            trace_qcow2_decompress(self, place, length)
-        size = self.header.cluster_size
-        try:
-            data = self.decompress(self.file.read(place, length), size)
-        except Exception as error:  # each decompressor has its own
-            raise corrupt(f"compressed cluster at {place:#x}: {error}") from None
-        if len(data) != size:
-            raise corrupt(f"compressed cluster at {place:#x} has {len(data)} bytes")
-        return data
-
-    # Writing
 
     def write(self, offset: int, data: Data) -> None:
         if trace_bdrv_co_pwritev_part:
@@ -374,7 +300,7 @@ class Qcow2(BlockDevice):
     def _write_zeros(self, offset: int, count: int) -> None:
         """Write zeros into part of a cluster, or all of it, unless it reads as zeros already."""
         kind, _, _ = self.map.find(offset, offset + count)
-        if kind == UNALLOCATED and not self._shines_through(offset):
+        if kind == UNALLOCATED and not self.shines_through(offset):
             return
         if kind in (UNALLOCATED, NORMAL, COMPRESSED):
             self.write(offset, bytes(count))
@@ -389,7 +315,7 @@ class Qcow2(BlockDevice):
         done = min(length, (last - first) * size)
         old = self.map.table(index)
         if old is None:
-            if not self._shines_through(offset):
+            if not self.shines_through(offset):
                 return done
             old = self.map.empty_table()
         if self.header.version < 3 and self.backing:
@@ -398,7 +324,7 @@ class Qcow2(BlockDevice):
         for slot in range(first, last):
             entry = old[slot]
             kind = self.map.classify(entry)[0]
-            if kind == ZERO or (kind == UNALLOCATED and not self._shines_through(
+            if kind == ZERO or (kind == UNALLOCATED and not self.shines_through(
                     offset + (slot - first) * size)):
                 continue
             zeros = ZERO_FLAG if self.header.version >= 3 else 0
@@ -428,10 +354,6 @@ class Qcow2(BlockDevice):
 
     def _clusters(self, length: int) -> int:
         return -(-length >> self.header.cluster_bits)
-
-    def _shines_through(self, offset: int) -> bool:
-        """Whether an unallocated cluster shows something of the backing file."""
-        return self.backing is not None and offset < self.backing.size
 
     # Clusters and tables
 
