@@ -38,7 +38,6 @@ void on_block_translated(void *uc, BlockReport *block, BlockReport *previous, vo
         vcpu->first_block_pending = false;
         trace_translation(vcpu, previous->pc);
     }
-    vcpu->translated_size = block->size;
     TRACE(tcg_gen_code, vcpu->env->segs[CS].base, block->pc);
     trace_translation(vcpu, block->pc);
 }

@@ -253,8 +253,6 @@ static PyMemberDef members[] = {
     {"clock_offset", T_LONGLONG, offsetof(Vcpu, clock_offset), 0,
      "monotonic time (ns) at which virtual time was 0; RDTSC follows it"},
     {"stepping", T_BOOL, offsetof(Vcpu, stepping), 0, "whether run() ends after one instruction"},
-    {"translated_size", T_UINT, offsetof(Vcpu, translated_size), READONLY,
-     "bytes of the block that tcg_gen_code is telling of; 0: not known"},
     {"intr", T_BOOL, offsetof(Vcpu, intr), READONLY, "level of the INTR pin"},
     {0},
 };

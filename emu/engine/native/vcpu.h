@@ -106,7 +106,6 @@ typedef struct Vcpu {
     SystemCall system_calls[1 << SYSTEM_CALL_BITS];
     struct trace_run block_run; /* of exec_tb */
     bool started, first_block_pending;
-    unsigned translated_size; /* bytes of the block that was translated last; 0: unknown */
     bool counting_blocks;
     BlockCounts block_counts;
     bool restart; /* leave Unicorn for tracing_adapt() and come back */
