@@ -73,7 +73,7 @@ class Guest:
         sockets = [folder / "serial", folder / "monitor"]
         self.process = subprocess.Popen(
             [command, "-display", "none", "-nodefaults", "-vga", "std",
-             "-drive", f"file={disk},format=raw",
+             "-drive", f"file={disk},format=raw,snapshot=on",
              "-serial", f"unix:{sockets[0]},server=on,wait=off",
              "-monitor", f"unix:{sockets[1]},server=on,wait=off"])
         self.serial, self.monitor = map(_connect, sockets)
