@@ -1,4 +1,4 @@
-"""A process killed at a random moment of its writing leaves all that was flushed, and leaks at most.
+"""A process killed at a random moment of its writing leaves all that was flushed, at most leaks.
 
 `--sequences 2000` for 500 kills.
 """
