@@ -24,6 +24,7 @@ def open_drives(config: Config, runner: Runner, resources: ExitStack) -> list[Ba
             raise UserError(f"{drive.source}: {error}") from None
         resources.callback(image.close)
         image.werror, image.rerror = drive.werror, drive.rerror
+        image.use_worker(runner.post)
         drives[drive.index] = image
     _pause_and_flush(runner, [drive for drive in drives if drive])
     return drives
@@ -42,7 +43,7 @@ def commit_all(images: Iterable[Backend | None]) -> list[OSError]:
 
 
 def _pause_and_flush(runner: Runner, images: list[Backend]) -> None:
-    """A failing image may pause the machine; a paused machine has its images flushed."""
+    """A failing image may pause the machine; a paused machine has nothing left to be written."""
     held: list[Callable[[], None]] = []
 
     def stop(retry: Callable[[], None]) -> None:
@@ -53,8 +54,10 @@ def _pause_and_flush(runner: Runner, images: list[Backend]) -> None:
         if state is RunState.RUNNING:
             while held:
                 runner.post(held.pop(0))
-        elif state is not RunState.IO_ERROR:
-            for image in images:
+            return
+        for image in images:
+            image.drain()
+            if state is not RunState.IO_ERROR:
                 with suppress(OSError):  # the image has reported it
                     image.flush()
 

@@ -132,8 +132,10 @@ class Half(Chip):
             self.status |= ACTIVE
             self.request()
         else:
-            self.status &= ~ACTIVE
             self.timer.cancel()
+            if self.channel.drive is not None:
+                self.channel.drive.settle()  # nothing is moved any more once this has returned
+            self.status &= ~ACTIVE
 
     # What the channel and its device call
 

@@ -5,6 +5,8 @@ Source: ATA/ATAPI-6 (T13 1410D), section 7 (registers), 9.12 (signature), 9.5 an
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
+from pyemu.machine.block.backend import Backend
+from pyemu.machine.block.request import Request
 from pyemu.machine.chip import Chip
 from pyemu.trace.hooks import trace_ide_reset
 
@@ -34,7 +36,7 @@ class IdeDevice(Chip, ABC):
     The channel, which puts itself into `channel`, reads `task`, `previous`, `status`, `error`,
     `interrupt` (INTRQ pending), `buffer` and `position`, and calls `execute`, `block_done`,
     `hold`, `soft_reset`. The bus master looks at `dma_length` (bytes that a command waits to move;
-    0 if none does) and calls `run_dma` or `refuse_dma`.
+    0 if none does) and calls `run_dma`, `refuse_dma` or `settle`.
     """
 
     STATE: ClassVar[tuple[str, ...]] = (
@@ -42,8 +44,10 @@ class IdeDevice(Chip, ABC):
         "receiving", "then", "dma_length")
     SIGNATURE = bytes(2)  # LBA mid and high after a reset
 
-    def __init__(self) -> None:
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
         self.channel: Any = None
+        self.asked: Request | None = None  # of the image, last
 
     def reset(self) -> None:
         self.soft_reset()
@@ -51,6 +55,7 @@ class IdeDevice(Chip, ABC):
     def soft_reset(self) -> None:
         """End what was going on and show the signature."""
         trace_ide_reset(self)
+        self._forget()
         self.task = bytearray((0, 1, 1, *self.SIGNATURE, DEVICE_AFTER_RESET))
         self.previous = bytearray(6)
         self.status = READY
@@ -60,6 +65,7 @@ class IdeDevice(Chip, ABC):
 
     def hold(self) -> None:
         """SRST is asserted."""
+        self._forget()
         self.status = BSY
         self.interrupt = False
         self._stop()
@@ -77,7 +83,18 @@ class IdeDevice(Chip, ABC):
         self.status = READY
         self.dma_length = 0
 
+    def settle(self) -> None:
+        """Wait until the image has done what was asked of it."""
+        if self.status & BSY:
+            self.backend.drain()
+
     # For the commands
+
+    def ask(self, request: Request) -> None:
+        """Be busy until this request to the image has ended."""
+        self.status = READY | BSY
+        self.asked = request
+        self.backend.start(request)
 
     def send(self, data: bytes, then: str) -> None:
         """Offer a block to the host; when it has taken all, call the method named `then`."""
@@ -127,6 +144,12 @@ class IdeDevice(Chip, ABC):
         self.then = then
         self.status = READY | DRQ
         self.error = 0
+
+    def _forget(self) -> None:
+        """Not to hear of what was asked of the image."""
+        if self.asked:
+            self.asked.cancel()
+            self.asked = None
 
     def _stop(self) -> None:
         self.buffer = b""

@@ -4,10 +4,11 @@ Source: ATA/ATAPI-6 (T13 1410D), section 6.2 (addressing), 8 (commands), 9 (prot
 """
 from collections.abc import Callable
 
-from pyemu.machine.block.base import SECTOR, BlockDevice, Data
+from pyemu.machine.block.backend import Backend
+from pyemu.machine.block.base import SECTOR, Data
+from pyemu.machine.block.request import Flush, Read, Write
 from pyemu.machine.ide_device import (
     ABRT,
-    BSY,
     COUNT,
     DEVICE,
     DRQ,
@@ -49,7 +50,7 @@ SLEEPING = -1
 
 
 class AtaDisk(IdeDevice):
-    """A disk on a block device.
+    """A disk whose sectors are in an image.
 
     geometry: what it shows after power-on; None for the usual one of its size.
     """
@@ -57,11 +58,10 @@ class AtaDisk(IdeDevice):
     STATE = (*IdeDevice.STATE, "sector", "count", "extended", "block", "writing", "geometry",
              "multiple", "dma_mode", "write_cache", "power")
 
-    def __init__(self, backend: BlockDevice, serial: str = "QM00001",
+    def __init__(self, backend: Backend, serial: str = "QM00001",
                  model: str = "PYEMU HARDDISK", firmware: str = "2.5+",
                  geometry: Geometry | None = None):
-        super().__init__()
-        self.backend = backend
+        super().__init__(backend)
         self.total = backend.size // SECTOR
         self.serial = serial
         self.model = model
@@ -78,7 +78,6 @@ class AtaDisk(IdeDevice):
 
     def soft_reset(self) -> None:
         super().soft_reset()
-        self.held: Callable[[], None] | None = None  # goes on when the machine does
         self.power = ACTIVE
         self.sector = self.count = 0  # next sector, sectors left
         self.extended = self.writing = False
@@ -91,52 +90,19 @@ class AtaDisk(IdeDevice):
         self.error = 0
         self.COMMANDS.get(command, AtaDisk.abort)(self)
 
-    # Where the image is read and written. `done` continues the command.
+    # What is asked of the image; `done` continues the command
 
     def _fetch(self, count: int, done: Callable[[bytes], None]) -> None:
         """Read `count` sectors at `sector`."""
-        self.status = READY | BSY
-        try:
-            data = self.backend.read(self.sector * SECTOR, count * SECTOR)
-        except OSError as error:
-            self._failed(error, lambda: self._fetch(count, done),
-                         ignore=lambda: done(bytes(count * SECTOR)),
-                         report=lambda: self._fail_here(UNC), writing=False)
-        else:
-            done(data)
+        self.ask(Read(self.sector * SECTOR, count * SECTOR, lambda data, error:
+                       self._fail_here(UNC) if error else done(data)))
 
     def _store(self, data: Data, done: Callable[[int], None]) -> None:
         """Write `data` at `sector`; through the cache if the host has switched that off."""
-        self.status = READY | BSY
-        try:
-            self.backend.write(self.sector * SECTOR, data)
-            if not self.write_cache:
-                self.backend.flush()
-        except OSError as error:
-            self._failed(error, lambda: self._store(data, done),
-                         ignore=lambda: done(len(data) // SECTOR),
-                         report=lambda: self._fail_here(ABRT))
-        else:
-            done(len(data) // SECTOR)
-
-    def _failed(self, error: OSError, retry: Callable[[], None], ignore: Callable[[], None],
-                report: Callable[[], None], writing: bool = True) -> None:
-        """The host could not: tell the guest, or do what the user wants done instead."""
-        self.held = retry
-        action = self.backend.on_error(error, writing, self._resume)
-        if action == "stop":
-            return
-        self.held = None
-        if action == "ignore":
-            ignore()
-        else:
-            report()
-
-    def _resume(self) -> None:
-        """Try again what was held back, unless the guest has given it up by a reset."""
-        retry, self.held = self.held, None
-        if retry:
-            retry()
+        count = len(data) // SECTOR
+        self.ask(Write(self.sector * SECTOR, data, lambda _, error:
+                        self._fail_here(ABRT) if error else done(count),
+                        through=not self.write_cache))
 
     # Addresses
 
@@ -167,6 +133,7 @@ class AtaDisk(IdeDevice):
         if self.sector + count <= self.total:
             return True
         self.sector = max(self.sector, self.total)
+        self.backend.invalid("wr" if self.writing else "rd")
         self._fail_here(IDNF)
         return False
 
@@ -202,6 +169,7 @@ class AtaDisk(IdeDevice):
 
     def _read_pio(self, block: int, extended: bool = False) -> None:
         self.block = block
+        self.writing = False
         if not block:
             self.abort()
         elif self._begin(extended):
@@ -222,6 +190,7 @@ class AtaDisk(IdeDevice):
 
     def _write_pio(self, block: int, extended: bool = False) -> None:
         self.block = block
+        self.writing = True
         if not block:
             self.abort()
         elif self._begin(extended):
@@ -280,6 +249,7 @@ class AtaDisk(IdeDevice):
                            self.write_cache), "idle")
 
     def _verify(self, extended: bool = False) -> None:
+        self.writing = False
         if self._begin(extended) and self._exists(self.count):
             self._fetch(self.count, lambda data: self.complete())
 
@@ -293,13 +263,7 @@ class AtaDisk(IdeDevice):
         self.complete()
 
     def _flush(self) -> None:
-        self.status = READY | BSY
-        try:
-            self.backend.flush()
-        except OSError as error:
-            self._failed(error, self._flush, ignore=self.complete, report=self.abort)
-        else:
-            self.complete()
+        self.ask(Flush(lambda _, error: self.abort() if error else self.complete()))
 
     def _set_multiple(self) -> None:
         count = self.task[COUNT]

@@ -1,14 +1,23 @@
-"""The end of a block device that a controller holds: bounds, events, errors told to the user."""
+"""The end of an image that a controller holds: requests, bounds, events, errors told to the user.
+
+A worker does the requests in the order in which they come, so that the guest goes on. While it has
+none to do the image belongs to the vCPU's thread, and a read of what the host has in its memory is
+done there at once: handing it over and waiting to hear of it takes many times longer.
+"""
 import errno
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from time import monotonic_ns
 
 from pyemu.machine.block.base import BlockDevice, BlockError, Data, Extent
 from pyemu.machine.block.commit import commit
 from pyemu.machine.block.overlay import Overlay
 from pyemu.machine.block.qcow2 import Qcow2
-from pyemu.trace.hooks import trace_blk_co_preadv, trace_blk_co_pwritev
+from pyemu.machine.block.request import Read, Request
+from pyemu.machine.block.statistics import Statistics
+from pyemu.machine.block.worker import Worker
+from pyemu.trace.hooks import trace_blk_co_preadv, trace_blk_co_pwritev, trace_blk_request_done
 
 
 def report_on_stderr(text: str) -> None:
@@ -18,12 +27,15 @@ def report_on_stderr(text: str) -> None:
 class Backend(BlockDevice):
     """An opened image, as `open.open_image` returns it.
 
+    `start` is for controllers. What the other methods do is done when they return; they are for
+    the worker, and for a time when nothing is outstanding: after `drain`.
+
     path, format: as the user named it, or as it was probed; for `info block`.
-    report: takes one line for the user. Each failure of the host is told once, then raised as
-    OSError for the guest to see at its controller.
+    report: takes one line for the user, on any thread. Each failure of the host is told once, then
+    raised as OSError, or passed to the request.
     unmap: pass on that the guest needs some bytes no more.
     reopen: opens the backing file again, for reading only or not; without it nothing is committed.
-    werror, rerror: what a failure leads to: report, ignore, enospc or stop.
+    werror, rerror: what the failure of a request leads to: report, ignore, enospc or stop.
     stop: pauses the machine; what it is given is called when the machine goes on.
     """
 
@@ -36,11 +48,91 @@ class Backend(BlockDevice):
         self.unmap = unmap
         self.size = node.size
         self.read_only = node.read_only
-        self.backing = node.backing
         self.reopen: Callable[[bool], BlockDevice] | None = None
         self.werror, self.rerror = "enospc", "report"
         self.stop: Callable[[Callable[[], None]], None] | None = None
+        self.statistics = Statistics()
+        self._files = list(_files(node))
+        self._worker: Worker[Request, bytes] | None = None
         self._told: set[str] = set()
+
+    @property
+    def backing(self) -> BlockDevice | None:  # type: ignore[override]
+        return self.node.backing
+
+    # Requests
+
+    def use_worker(self, post: Callable[[Callable[[], None]], None]) -> None:
+        """Let requests be done by a thread; post(function) has a function called on the vCPU's."""
+        self._worker = Worker(f"block {self.path}", self._perform, self._finish, post)
+
+    def start(self, request: Request) -> None:
+        """Begin a request. Later ones see what it does, whether it has ended or not."""
+        request.started = monotonic_ns()
+        self._start(request)
+
+    def drain(self) -> None:
+        """Wait for the end of all requests. Those that wait for the user go on waiting."""
+        if self._worker:
+            self._worker.drain()
+
+    def invalid(self, kind: str) -> None:
+        """Count a request that the controller has refused."""
+        self.statistics.counts[kind].invalid += 1
+
+    def _start(self, request: Request) -> None:
+        worker = self._worker
+        if worker is None:
+            self._finish(request, self._perform(request))
+        elif worker.outstanding or not isinstance(request, Read):
+            worker.submit(request)
+        else:
+            for file in self._files:
+                file.patient = False
+            try:
+                data = self._perform(request)
+            finally:
+                for file in self._files:
+                    file.patient = True
+            if isinstance(request.error, BlockingIOError):
+                worker.submit(request)
+            else:
+                self._finish(request, data)
+
+    def _perform(self, request: Request) -> bytes:
+        request.error = None
+        try:
+            return request.perform(self)
+        except OSError as error:
+            request.error = error
+            return b""
+
+    def _finish(self, request: Request, data: bytes) -> None:
+        error = request.error
+        if error is not None and not request.cancelled:
+            action = self._action(error, request.writes)
+            if action == "stop" and self.stop:
+                self.stop(lambda: None if request.cancelled else self._start(request))
+                return
+        now = monotonic_ns()
+        self.statistics.add(request.kind, request.length, request.started, now, error is not None)
+        if trace_blk_request_done:
+            trace_blk_request_done(self, request.kind, request.offset, request.length,
+                                   now - request.started, -(error.errno or 0) if error else 0)
+        if request.cancelled:
+            return
+        if error is not None and action == "ignore":
+            request.done(request.nothing(), None)
+        else:
+            request.done(data, error)
+
+    def _action(self, error: OSError, writes: bool) -> str:
+        action = self.werror if writes else self.rerror
+        if action == "enospc":
+            action = "stop" if error.errno == errno.ENOSPC else "report"
+        return action
+
+    # The image
 
     def read(self, offset: int, length: int) -> bytes:
         if trace_blk_co_preadv:
@@ -48,19 +140,23 @@ class Backend(BlockDevice):
         try:
             self._check(offset, length)
             return self.node.read(offset, length)
+        except BlockingIOError:
+            raise
         except OSError as error:
             self._tell("read", error)
             raise
 
     def write(self, offset: int, data: Data) -> None:
+        length = len(data)
         if trace_blk_co_pwritev:
-            trace_blk_co_pwritev(self, self.node, offset, len(data), 0)
+            trace_blk_co_pwritev(self, self.node, offset, length, 0)
         try:
-            self._check(offset, len(data))
+            self._check(offset, length)
             self.node.write(offset, data)
         except OSError as error:
             self._tell("write", error)
             raise
+        self.statistics.highest = max(self.statistics.highest, offset + length)
 
     def write_zeroes(self, offset: int, length: int, unmap: bool = True) -> None:
         try:
@@ -69,36 +165,6 @@ class Backend(BlockDevice):
         except OSError as error:
             self._tell("write", error)
             raise
-
-    def extent(self, offset: int, end: int) -> Extent:
-        return self.node.extent(offset, end)
-
-    def commit(self) -> None:
-        """Bring what was written into the backing file. Raises BlockError, and other OSErrors."""
-        node = self.node
-        if self.reopen is None or not isinstance(node, Overlay | Qcow2) or node.backing is None:
-            raise BlockError(os.strerror(errno.ENOTSUP), errno.ENOTSUP)
-        node.flush()
-        node.backing.close()
-        try:
-            base = self.reopen(False)
-            try:
-                commit(node, base)
-            finally:
-                base.close()
-        finally:
-            node.backing = self.reopen(True)
-        node.empty()
-
-    def on_error(self, error: OSError, writing: bool, retry: Callable[[], None]) -> str:
-        action = self.werror if writing else self.rerror
-        if action == "enospc":
-            action = "stop" if error.errno == errno.ENOSPC else "report"
-        if action == "stop":
-            if self.stop is None:
-                return "report"
-            self.stop(retry)
-        return action
 
     def flush(self) -> None:
         try:
@@ -112,7 +178,32 @@ class Backend(BlockDevice):
         if self.unmap:
             self.node.discard(offset, length)
 
+    def extent(self, offset: int, end: int) -> Extent:
+        return self.node.extent(offset, end)
+
+    def commit(self) -> None:
+        """Bring what was written into the backing file. Raises BlockError, and other OSErrors."""
+        self.drain()
+        node = self.node
+        if self.reopen is None or not isinstance(node, Overlay | Qcow2) or node.backing is None:
+            raise BlockError(os.strerror(errno.ENOTSUP), errno.ENOTSUP)
+        node.flush()
+        node.backing.close()
+        try:
+            base = self.reopen(False)
+            try:
+                commit(node, base)
+            finally:
+                base.close()
+        finally:
+            node.backing = self.reopen(True)
+            self._files = list(_files(node))
+        node.empty()
+
     def close(self) -> None:
+        """Do what is still outstanding, without telling the controller, and close the image."""
+        if self._worker:
+            self._worker.close()
         try:
             self.node.close()
         except OSError as error:
@@ -127,3 +218,10 @@ class Backend(BlockDevice):
         if text not in self._told:
             self._told.add(text)
             self.report(text)
+
+
+def _files(node: BlockDevice | None) -> Iterator[BlockDevice]:
+    """The files that an image and its backing files are in."""
+    while node:
+        yield getattr(node, "file", node)
+        node = node.backing

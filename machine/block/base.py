@@ -1,7 +1,6 @@
 """What every block device offers, and how it fails."""
 import errno
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from typing import NamedTuple
 
 SECTOR = 512  # bytes, the unit of sizes and of requests from controllers
@@ -42,6 +41,7 @@ class BlockDevice(ABC):
     size: int
     read_only: bool
     write_cache = True  # what is written may wait for a flush
+    patient = True  # else a read that would wait for the host's disk raises BlockingIOError
     backing: "BlockDevice | None" = None  # where absent bytes are
 
     def extent(self, offset: int, end: int) -> Extent:
@@ -72,13 +72,6 @@ class BlockDevice(ABC):
     def resize(self, size: int) -> None:
         """Cut the end off, or append zeros."""
         raise BlockError("it cannot be resized", errno.EOPNOTSUPP)
-
-    def on_error(self, error: OSError, writing: bool, retry: Callable[[], None]) -> str:
-        """What is to become of a request that failed: "report", "ignore" or "stop".
-
-        After "stop" the machine is paused, and `retry` is called when it goes on.
-        """
-        return "report"
 
     def close(self) -> None:
         """Give up files and memory. The device cannot be used after it."""

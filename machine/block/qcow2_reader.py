@@ -76,8 +76,9 @@ class Qcow2Reader(BlockDevice):
         if trace_qcow2_decompress:
             trace_qcow2_decompress(self, place, length)
         size = self.header.cluster_size
+        packed = self.file.read(place, length)
         try:
-            data = self.decompress(self.file.read(place, length), size)
+            data = self.decompress(packed, size)
         except Exception as error:  # each decompressor has its own
             raise corrupt(f"compressed cluster at {place:#x}: {error}") from None
         if len(data) != size:

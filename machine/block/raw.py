@@ -61,6 +61,8 @@ class RawFile(BlockDevice):
     def read(self, offset: int, length: int) -> bytes:
         if trace_bdrv_co_preadv_part:
             trace_bdrv_co_preadv_part(self, offset, length, 0)
+        if not self.patient:
+            return self._read_cached(offset, length)
         data = os.pread(self.fd, length, offset)
         while len(data) < length:
             more = os.pread(self.fd, length - len(data), offset + len(data))
@@ -68,6 +70,19 @@ class RawFile(BlockDevice):
                 return data.ljust(length, b"\0")
             data += more
         return data
+
+    def _read_cached(self, offset: int, length: int) -> bytes:
+        """Raises BlockingIOError if the host would have to read it from its disk."""
+        buffer = bytearray(length)
+        try:
+            count = os.preadv(self.fd, (buffer,), offset, os.RWF_NOWAIT)
+        except OSError as error:
+            if error.errno == errno.EOPNOTSUPP:  # the host's file system cannot say
+                raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)) from None
+            raise
+        if count < length and offset + count < self.length:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+        return bytes(buffer)
 
     def write(self, offset: int, data: Data) -> None:
         if trace_bdrv_co_pwritev_part:

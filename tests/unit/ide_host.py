@@ -1,6 +1,7 @@
 """The host's side of an IDE channel, and a block device in memory, for the tests of the chips."""
 import errno
 
+from pyemu.machine.block.backend import Backend
 from pyemu.machine.block.base import BlockDevice
 from pyemu.machine.ide import Channel
 from pyemu.machine.ide_bmdma import BusMaster
@@ -126,7 +127,9 @@ class Host(Driver):
 
     def __init__(self, clock, *sectors):
         self.backends = [None if count is None else MemoryDisk(count) for count in sectors]
-        self.disks = [backend and AtaDisk(backend) for backend in self.backends]
+        self.images = [backend and Backend(backend, "disk", "raw", report=lambda text: None)
+                       for backend in self.backends]
+        self.disks = [image and AtaDisk(image) for image in self.images]
         self.interrupts = []  # the bus master's status when INTRQ rose
         self.irq = Line(self._on_irq)
         self.channel = Channel(self.irq, clock, *self.disks)

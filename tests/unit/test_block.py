@@ -251,15 +251,3 @@ def test_a_failed_flush_stays_failed(raw, monkeypatch):
     monkeypatch.setattr(os, "fdatasync", real)
     with pytest.raises(OSError, match="Input/output"):
         disk.flush()
-
-
-@pytest.mark.parametrize("werror, number, action", [
-    ("enospc", errno.ENOSPC, "stop"), ("enospc", errno.EIO, "report"),
-    ("stop", errno.EIO, "stop"), ("ignore", errno.EIO, "ignore"),
-    ("report", errno.ENOSPC, "report")])
-def test_what_a_failure_leads_to(raw, werror, number, action):
-    disk, stopped = open_image(str(raw), "raw"), []
-    disk.werror, disk.stop = werror, stopped.append
-    assert disk.on_error(OSError(number, ""), True, "again") == action
-    assert stopped == ["again"] * (action == "stop")
-    assert disk.on_error(OSError(number, ""), False, "again") == "report"

@@ -227,7 +227,7 @@ def test_lba48_reaches_beyond_28_bits_and_hob_reads_the_upper_bytes(clock):
     host = Host(clock, 8)
     disk = host.disks[0]
     disk.total = 1 << 40
-    host.backend.read = lambda offset, length: struct.pack("<QQ", offset, length) * 32
+    host.images[0].read = lambda offset, length: struct.pack("<QQ", offset, length) * 32
     host.command48(READ_EXT, 0x12_3456_789A, 0x0102)
     assert struct.unpack("<QQ", host.take(512)[:16]) == (0x12_3456_789A * 512, 512)
     assert host.registers()[1:5] == [0x00, 0x9C, 0x78, 0x56]
@@ -457,11 +457,7 @@ def test_no_write_of_any_value_raises(clock):
 def test_what_the_host_could_not_write_waits_for_the_machine_to_go_on(host):
     """werror=stop: the command stays busy, and is done again when the user has made room."""
     held = []
-
-    def stop(error, writing, retry):
-        held.append(retry)
-        return "stop"
-    host.backend.on_error = stop
+    host.images[0].werror, host.images[0].stop = "stop", held.append
     host.backend.bad.add(5)
     host.command(WRITE, lba=5, count=1)
     host.give(b"w" * 512)
@@ -474,7 +470,7 @@ def test_what_the_host_could_not_write_waits_for_the_machine_to_go_on(host):
 
 def test_a_reset_gives_up_what_was_held_back(host):
     held = []
-    host.backend.on_error = lambda error, writing, retry: held.append(retry) or "stop"
+    host.images[0].rerror, host.images[0].stop = "stop", held.append
     host.backend.bad.add(5)
     host.command(READ, lba=5, count=1)
     host.outb(CONTROL, 4)
