@@ -34,22 +34,27 @@ def _run(arguments: list[str]) -> int:
     except Answer as answer:
         print(answer, flush=True)
         return 0
-    from pyemu.trace import control  # late: -help and -version need none of this
+    from pyemu.trace import control, log  # late: -help and -version need none of this
     try:
         control.declare(config.trace_events)
         options = control.TraceOptions.parse(config.trace)
-        log = control.LogOptions.parse(config.log, config.log_file)
+        log_options = log.LogOptions.parse(config.log, config.log_file)
         if options.help:
             print(control.help_text(), flush=True)
             return 0
         with _pid_file(config):
             from pyemu.launch import run  # late: it brings in the engine
-            control.start_log(log)
+            log.start(log_options)
             control.start(options)
             try:
                 return run(config)
             finally:
                 control.close()
+                log.close()
+    except log.UnknownItem as error:
+        print(log.help_text(), flush=True)
+        print(error.line, file=sys.stderr, flush=True)
+        return 1
     except control.TraceError as error:
         print(error.line, file=sys.stderr, flush=True)
         return 1

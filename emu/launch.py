@@ -9,8 +9,10 @@ from contextlib import ExitStack
 from datetime import datetime
 
 from pyemu import roms
+from pyemu.backtrace import backtrace
 from pyemu.chardev.registry import Chardevs
 from pyemu.config import Config, UserError
+from pyemu.cpulog import CpuLog
 from pyemu.drives import commit_all, open_drives
 from pyemu.engine.cpu import EngineError
 from pyemu.gdbstub.stub import Stub
@@ -29,7 +31,7 @@ from pyemu.net.registry import Netdevs
 from pyemu.plugin import Plugins
 from pyemu.report import complain
 from pyemu.runner import Runner
-from pyemu.trace import control
+from pyemu.trace import control, log
 
 MAC_ADDRESS = 0x5254_0012_3456  # of the first card
 SWITCH_INTERVAL = 0.0005  # seconds for which another thread may keep the guest waiting at a port
@@ -47,8 +49,13 @@ def run(config: Config) -> int:
 
 def _run(config: Config, resources: ExitStack) -> int:
     runner = Runner(config.cpu_model, no_reboot=config.no_reboot, no_shutdown=config.no_shutdown)
-    control.actions.update(pause=runner.pause, registers=lambda: runner.post(
-        lambda: control.say(f"CPU#0\n{registers.text(runner.cpu)}\n")))
+    control.actions.update(
+        pause=runner.pause,
+        registers=lambda: runner.at_once(
+            lambda: log.say(f"CPU#0\n{registers.text(runner.cpu)}")),
+        backtrace=lambda: runner.at_once(
+            lambda: log.say(backtrace(runner.cpu, runner.memory))))
+    CpuLog(runner)
     plugins = Plugins(config.plugins, runner)
     resources.callback(plugins.finish)  # the last of all: the terminal is the user's again
     chardevs = Chardevs(config.chardevs, on_quit=runner.quit,

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 PAGE = 4096
 FOUR_GIB = 1 << 32
 END = 1 << 52  # of the architecture's physical addresses
+ADDRESSES = 1 << 64  # linear
 PCI_HOLE = 0xE000_0000  # from here on up to 4 GiB gaps are cut into granules
 GRANULE = 1 << 24
 WORD = 4  # bytes, which any device can be asked for
@@ -24,6 +25,7 @@ class MemoryBus(Protocol):
     def unmap(self, address: int) -> None: ...
     def physical_read(self, address: int, length: int) -> bytes: ...
     def physical_write(self, address: int, data: Any) -> None: ...
+    def translate(self, address: int) -> int: ...
 
 
 class Region:
@@ -85,6 +87,17 @@ class Memory:
             else:
                 size = WORD if here % WORD == 0 and missing >= WORD else 1
                 data += region.target.read(here - region.base, size).to_bytes(size, "little")
+        return data
+
+    def read_virtual(self, address: int, length: int) -> bytes:
+        """RAM and ROM at a linear address, as the CPU sees it now; shorter where no page is."""
+        data = b""
+        while len(data) < length:
+            here = (address + len(data)) % ADDRESSES
+            physical = self.bus.translate(here)
+            if physical < 0:
+                break
+            data += self.read(physical, min(length - len(data), PAGE - here % PAGE))
         return data
 
     # --- programmable attribute map: RAM or ROM below 1 MiB, by segments ---

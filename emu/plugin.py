@@ -21,7 +21,6 @@ from pyemu.trace import control, hooks
 from pyemu.trace.conditions import compile_condition
 from pyemu.trace.options import split_options
 
-PAGE = 4096
 SHIPPED = importlib.resources.files("pyemu.plugins")
 
 Callback = Callable[..., object]
@@ -94,15 +93,7 @@ class Plugin:
 
     def read_memory(self, address: int, length: int) -> bytes:
         """Guest memory at a virtual address, as the CPU sees it now; shorter where no page is."""
-        data = b""
-        while len(data) < length:
-            here = address + len(data)
-            physical = self._runner.cpu.translate(here)
-            if physical < 0:
-                break
-            count = min(length - len(data), PAGE - here % PAGE)
-            data += self._runner.memory.read(physical, count)
-        return data
+        return self._runner.memory.read_virtual(address, length)
 
     def registers(self) -> dict[str, int]:
         """rax to r15, rip, rflags, the selectors, cr0, cr2, cr3, cr4, efer, by these names.

@@ -77,6 +77,13 @@ class Runner:
         self._posted.append(function)
         self.cpu.ring()
 
+    def at_once(self, function: Callable[[], None]) -> None:
+        """Call `function` now if this is the vCPU's thread, else soon on that."""
+        if threading.current_thread() is self._thread:
+            function()
+        else:
+            self.post(function)
+
     def call(self, function: Callable[[], Any]) -> Any:
         """Call `function` on the vCPU's thread; return its result, raise what it raises."""
         if threading.current_thread() is self._thread or not self._thread.is_alive():
@@ -214,8 +221,8 @@ class Runner:
     # --- requests, carried out between two runs ---
 
     def _set_power_on_state(self) -> None:
-        self.cpu.reset()
         trace_guest_cpu_reset()
+        self.cpu.reset()
         self.machine.reset()
 
     def _reset(self, cause: str) -> None:

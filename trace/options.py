@@ -2,7 +2,7 @@
 
     -trace [enable=]PATTERN[,if=CONDITION]   -trace events=FILE   -trace file=FILE
     -trace on=EVENT[,if=CONDITION],do=ACTION[+ACTION...]   -trace start=EVENT   -trace stop=EVENT
-    -trace size=SIZE   -trace overwrite=on   -trace full=wait
+    -trace size=SIZE   -trace overwrite=on   -trace full=wait   -trace symbols=FILE
     -d trace:PATTERN,ITEM,...   -D FILE
 
 Several of one -trace go together, with commas; a comma inside a value is typed twice.
@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 DEFAULT_SIZE = 4 << 20  # bytes of ring for each thread
 SMALLEST_SIZE, LARGEST_SIZE = 64 << 10, 1 << 30
 SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
-KEYS = ("enable", "events", "file", "if", "on", "do", "start", "stop", "size", "overwrite", "full")
+KEYS = ("enable", "events", "file", "if", "on", "do", "start", "stop", "size", "overwrite", "full",
+        "symbols")
 
 
 class TraceError(Exception):
@@ -66,6 +67,7 @@ class TraceOptions:
     help: bool = False
     size: int = DEFAULT_SIZE
     overwrite: bool = False  # keep the newest records and write them at the end
+    symbols: str | None = None  # file with the names of guest addresses
     wait: bool = False  # a thread waits for room in the ring instead of dropping its event
 
     @classmethod
@@ -96,6 +98,7 @@ class TraceOptions:
             self._add_file(values["events"], condition)
         self._add_triggers(values, source, condition)
         self.file = values.get("file", self.file)
+        self.symbols = values.get("symbols", self.symbols)
         if "size" in values:
             self.size = parse_size(values["size"], source)
         if "overwrite" in values:

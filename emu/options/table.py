@@ -85,8 +85,8 @@ def plugin(request: Request, text: str) -> None:
 
 def log(request: Request, text: str) -> None:
     if text in HELP_WORDS:
-        from pyemu.trace import control
-        raise Answer(event_names(request) if text == "trace:help" else control.log_help())
+        from pyemu.trace.log import help_text
+        raise Answer(event_names(request) if text == "trace:help" else help_text())
     request.config.log.append(text)
 
 

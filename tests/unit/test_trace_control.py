@@ -6,7 +6,7 @@ import sys
 
 import pytest
 from pyemu.trace import _ring, commands, control, hooks
-from pyemu.trace.options import LogOptions, Switch, TraceError, TraceOptions
+from pyemu.trace.options import Switch, TraceError, TraceOptions
 from pyemu.trace.simpletrace import Analyzer, process
 from pyemu.trace.tracefile import TraceFile
 
@@ -22,8 +22,6 @@ def all_off(tmp_path, monkeypatch):
     for hook in hooks.hooks.values():
         hook.enabled = hook.logged = False
         hook.filter, hook.listeners = None, ()
-    for item in control.log_items.values():
-        item.on = False
 
 
 def on():
@@ -225,8 +223,8 @@ def test_a_condition_decides_what_is_recorded():
      "argument 'sector'"),
     (f"{ARM},if=deadline>", f"-trace {ARM},if=deadline>: condition 'deadline>', character 10: "
      "expected a number, an argument or '('"),
-    (f"on={ARM},do=sing", f"-trace on={ARM},do=sing: no action 'sing', expected one of flush, "
-     "pause, registers, start, stop"),
+    (f"on={ARM},do=sing", f"-trace on={ARM},do=sing: no action 'sing', expected one of backtrace, "
+     "flush, pause, registers, start, stop"),
 ])
 def test_a_bad_condition_or_action_is_one_line(option, line):
     with pytest.raises(TraceError) as error:
@@ -257,57 +255,6 @@ def test_actions_of_the_machine(monkeypatch, capfd):
     for n in range(5):
         hooks.hooks[ARM]("x", n)
     assert done == ["pause"]
-
-
-def test_the_log_has_lines_as_qemus(tmp_path, capfd):
-    control.start_log(LogOptions.parse([f"trace:{ARM},trace:nosuch"], "log%d"))
-    hooks.hooks[ARM]("rtc", 5)
-    hooks.hooks[FIRE]("rtc", 5, 6)
-    control.close()
-    assert (tmp_path / f"log{os.getpid()}").read_text() == f"{ARM} rtc deadline=5ns\n"
-    assert capfd.readouterr().err == ("pyemu: -d trace:nosuch,trace:nosuch: warning: trace event "
-                                      "'nosuch' does not exist\n").replace("nosuch,", ARM + ",", 1)
-    assert os.listdir(tmp_path) == [f"log{os.getpid()}"]
-
-
-def test_the_log_goes_to_stderr_and_beside_it_the_trace(capfd):
-    control.start(TraceOptions.parse([FIRE]))
-    control.start_log(LogOptions.parse(["trace:clock_*"]))
-    hooks.hooks[ARM]("a", 1)
-    hooks.hooks[FIRE]("a", 2, 3)
-    assert capfd.readouterr().err == f"{ARM} a deadline=1ns\n{FIRE} a deadline=2ns late=3ns\n"
-    control.close()
-    assert decode(f"trace-{os.getpid()}") == [(FIRE, "a", 2, 3)]
-
-
-def test_items_of_the_log(monkeypatch, capfd):
-    monkeypatch.setattr(control, "log_items", {})
-    monkeypatch.setattr(control, "LOG_EVENTS", {})
-    ticks = control.log_item("tick", "show ticks")
-    assert control.log_help().splitlines() == [
-        "Log items (comma separated):", "tick            show ticks",
-        "trace:PATTERN   enable trace events"]
-    with pytest.raises(TraceError) as error:
-        control.start_log(LogOptions.parse(["nosuch"]))
-    assert error.value.line == ("pyemu: -d nosuch: unknown log item 'nosuch' (-d help lists them)")
-    ticks("unseen\n")
-    control.start_log(LogOptions.parse(["tick"]))
-    assert ticks
-    ticks("seen\n")
-    control.say("said\n")
-    assert capfd.readouterr().err == "seen\nsaid\n"
-    assert LogOptions.parse(["help"]).help and LogOptions.parse(["trace:help"]).help
-    with pytest.raises(TraceError, match="-D /nonexistent/x: No such file or directory"):
-        control.start_log(LogOptions.parse(["tick"], "/nonexistent/x"))
-
-
-def test_words_of_the_log_that_stand_for_events(monkeypatch, capfd):
-    for _, names in control.LOG_EVENTS.values():
-        assert set(names) <= set(hooks.events)
-    monkeypatch.setattr(control, "LOG_EVENTS", {"timers": ("show timers", (ARM, FIRE))})
-    control.start_log(LogOptions.parse(["timers"]))
-    hooks.hooks[FIRE]("a", 2, 3)
-    assert capfd.readouterr().err == f"{FIRE} a deadline=2ns late=3ns\n"
 
 
 def test_qmp():

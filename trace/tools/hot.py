@@ -4,13 +4,13 @@ Counts exec_tb, or translations if that was not traced. Addresses are those of t
 with `nokaslr` to have them agree with System.map.
 """
 import argparse
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterator
 
+from pyemu.trace.elf import Elf
 from pyemu.trace.reader import TraceReader
+from pyemu.trace.symbols import Symbols
 from pyemu.trace.tools.common import columns, opened, table
-from pyemu.trace.tools.elf import Elf
 
 SOURCES = (("exec_tb", "pc"), ("translate_block", "pc"), ("tcg_gen_code", "pc"))
 LONGEST_BLOCK = 64  # bytes of code shown at most
@@ -21,39 +21,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top", type=int, default=20, metavar="N", help="blocks (default 20)")
     parser.add_argument("--symbols", metavar="FILE", help="System.map, or an ELF file")
     parser.add_argument("--code", metavar="ELF", help="disassemble the blocks from this file")
-
-
-class Symbols:
-    """Names of guest addresses."""
-
-    def __init__(self, found: list[tuple[int, str]]):
-        found.sort()
-        self.addresses = [address for address, _ in found]
-        self.names = [name for _, name in found]
-
-    @classmethod
-    def load(cls, path: str) -> "Symbols":
-        """From an ELF file, or lines of `ADDRESS TYPE NAME`. Raises ValueError, OSError."""
-        with open(path, "rb") as file:
-            data = file.read()
-        if data.startswith(Elf.MAGIC):
-            return cls(list(Elf(data, path).symbols()))
-        found = []
-        for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), 1):
-            words = line.split()
-            try:
-                found.append((int(words[0], 16), words[2]))
-            except (IndexError, ValueError):
-                raise ValueError(f"{path}:{number}: expected ADDRESS TYPE NAME") from None
-        return cls(found)
-
-    def name(self, address: int) -> str:
-        """`symbol+0x12`, or "" if the address is below all."""
-        at = bisect_right(self.addresses, address) - 1
-        if at < 0:
-            return ""
-        offset = address - self.addresses[at]
-        return f"{self.names[at]}+{offset:#x}" if offset else self.names[at]
 
 
 def count(reader: TraceReader) -> tuple[Counter[int], str]:

@@ -168,6 +168,8 @@ static uint64_t device_read(void *uc, uint64_t offset, unsigned size, void *user
     if (size < 8)
         value &= (1ull << 8 * size) - 1;
     TRACE(mmio_read, address, size, value);
+    if (!region->read)
+        TRACE(memory_unassigned, false, address, size);
     return value;
 }
 
@@ -176,8 +178,10 @@ static void device_write(void *uc, uint64_t offset, unsigned size, uint64_t valu
     Region *region = user;
     (void)uc;
     TRACE(mmio_write, region->start + offset, size, value);
-    if (!region->write)
+    if (!region->write) {
+        TRACE(memory_unassigned, true, region->start + offset, size);
         return;
+    }
     Vcpu *vcpu = region->vcpu;
     vcpu_enter_python(vcpu);
     PyObject *arguments[4] = {NULL, PyLong_FromUnsignedLongLong(offset), PyLong_FromLong(size),

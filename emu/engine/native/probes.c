@@ -24,6 +24,16 @@ static const Block *find_block(const Vcpu *vcpu, uint64_t pc)
     return block && block->pc == pc ? block : NULL;
 }
 
+PyObject *tracing_block(const Vcpu *vcpu, uint64_t pc)
+{
+    const Block *block = find_block(vcpu, pc);
+    if (!block)
+        Py_RETURN_NONE;
+    return Py_BuildValue("KKIIH", (unsigned long long)(uintptr_t)block->code,
+                         (unsigned long long)block->cs_base, block->flags, block->cflags,
+                         block->size);
+}
+
 static void trace_translation(const Vcpu *vcpu, uint64_t pc)
 {
     const Block *block = find_block(vcpu, pc);

@@ -226,6 +226,19 @@ static PyObject *block_counts(Vcpu *vcpu, PyObject *unused)
     return counts_list(&vcpu->block_counts);
 }
 
+PyDoc_STRVAR(block_doc,
+"block(pc) -> tuple[int, int, int, int, int] | None\n--\n\n"
+"Host address, CS base, flags (hflags), translator's flags and size in bytes of the translated block\n"
+"at a linear address, if the CPU knows it now. In callbacks about blocks.");
+
+static PyObject *block(Vcpu *vcpu, PyObject *pc)
+{
+    unsigned long long address = PyLong_AsUnsignedLongLong(pc);
+    if (PyErr_Occurred())
+        return NULL;
+    return tracing_block(vcpu, address);
+}
+
 PyDoc_STRVAR(map_ports_doc,
 "map_ports(base, count, width, device)\n--\n\nLet the device answer at these I/O ports.");
 PyDoc_STRVAR(unmap_ports_doc, "unmap_ports(base, count)\n--\n\nLeave these I/O ports to nobody.");
@@ -241,6 +254,7 @@ static PyMethodDef own_methods[] = {
     {"set_a20", (PyCFunction)set_a20, METH_O, set_a20_doc},
     {"reset", (PyCFunction)reset, METH_NOARGS, reset_doc},
     {"count_blocks", (PyCFunction)count_blocks, METH_O, count_blocks_doc},
+    {"block", (PyCFunction)block, METH_O, block_doc},
     {"block_counts", (PyCFunction)block_counts, METH_NOARGS, block_counts_doc},
     {"map_ports", (PyCFunction)io_map_ports, METH_VARARGS, map_ports_doc},
     {"unmap_ports", (PyCFunction)io_unmap_ports, METH_VARARGS, unmap_ports_doc},

@@ -1,0 +1,107 @@
+"""-d and -D, and the monitor's `log` and `logfile`: lines of text beside the trace."""
+import os
+
+import pytest
+from pyemu.trace import control, hooks, log
+from pyemu.trace.log import LogOptions
+from pyemu.trace.options import TraceError, TraceOptions
+from pyemu.trace.tracefile import TraceFile
+
+ARM, FIRE = "clock_timer_arm", "clock_timer_fire"
+
+
+@pytest.fixture(autouse=True)
+def all_off(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(control, "file", TraceFile())
+    yield
+    control.close()
+    for item in log.items.values():
+        item.on, item.on_change = False, None
+    log.choose("none")
+    log.close()
+    for hook in hooks.hooks.values():
+        hook.enabled = False
+
+
+def test_lines_are_qemus(tmp_path, capfd):
+    log.start(LogOptions.parse([f"trace:{ARM},trace:nosuch"], "log%d"))
+    hooks.hooks[ARM]("rtc", 5)
+    hooks.hooks[FIRE]("rtc", 5, 6)
+    log.close()
+    assert (tmp_path / f"log{os.getpid()}").read_text() == f"{ARM} rtc deadline=5ns\n"
+    assert capfd.readouterr().err == (f"pyemu: -d trace:{ARM},trace:nosuch: warning: trace event "
+                                      "'nosuch' does not exist\n")
+    assert os.listdir(tmp_path) == [f"log{os.getpid()}"]
+
+
+def test_it_goes_to_stderr_and_beside_it_the_trace(tmp_path, capfd):
+    control.start(TraceOptions.parse([FIRE]))
+    log.start(LogOptions.parse(["trace:clock_*"]))
+    hooks.hooks[ARM]("a", 1)
+    hooks.hooks[FIRE]("a", 2, 3)
+    assert capfd.readouterr().err == f"{ARM} a deadline=1ns\n{FIRE} a deadline=2ns late=3ns\n"
+    assert os.path.exists(control.file.path)
+
+
+def test_help_lists_what_there_is():
+    first, *rows, empty, last = log.help_text().splitlines()
+    assert first == "Log items (comma separated):" and not empty
+    assert [row.split()[0] for row in rows] == [*log.items, "trace:PATTERN"]
+    assert last == 'Use "-d trace:help" to get a list of trace events.'
+    assert LogOptions.parse(["help"]).help and LogOptions.parse(["trace:help"]).help
+
+
+def test_an_item_takes_text_while_it_is_asked_for(capfd):
+    assert not log.guest_errors
+    log.start(LogOptions.parse(["int,guest_errors"]))
+    assert log.guest_errors and log.interrupts
+    log.guest_errors("bad guest")
+    log.say("said")
+    assert capfd.readouterr().err == "bad guest\nsaid\n"
+
+
+def test_without_a_log_what_is_said_goes_to_stderr(capfd):
+    log.say("said")
+    assert capfd.readouterr().err == "said\n"
+
+
+def test_an_unknown_item_or_a_bad_file_is_one_line():
+    with pytest.raises(log.UnknownItem) as error:
+        log.start(LogOptions.parse(["int,nosuch"]))
+    assert error.value.line == "pyemu: -d int,nosuch: unknown log item 'nosuch'"
+    assert not log.interrupts
+    with pytest.raises(TraceError, match="-D /nonexistent/x: No such file or directory"):
+        log.start(LogOptions.parse(["int"], "/nonexistent/x"))
+
+
+def test_whoever_follows_an_item_is_told_of_changes():
+    changes = []
+    log.cpu.follow(changes.append)
+    log.choose("cpu,exec")
+    log.choose("exec,cpu")
+    log.choose("none")
+    assert changes == [True, False]
+    log.choose("cpu")
+    log.cpu.follow(lambda on: changes.append((on,)))
+    assert changes == [True, False, True, (True,)]
+
+
+def test_choosing_anew_replaces_what_was_chosen(tmp_path, capfd):
+    log.choose(f"int,trace:{ARM}")
+    hooks.hooks[ARM]("a", 1)
+    log.choose(f"cpu,trace:{FIRE}")
+    assert (bool(log.interrupts), bool(log.cpu)) == (False, True)
+    hooks.hooks[ARM]("a", 2)
+    with pytest.raises(TraceError, match=r"^nosuch: unknown log item 'nosuch'$"):
+        log.choose("nosuch")
+    assert log.cpu
+    log.set_file("other.log")
+    hooks.hooks[FIRE]("a", 2, 3)
+    log.choose("none")
+    hooks.hooks[FIRE]("a", 3, 3)
+    with pytest.raises(TraceError, match="/nonexistent/x: No such file or directory"):
+        log.set_file("/nonexistent/x")
+    log.close()
+    assert (tmp_path / "other.log").read_text() == f"{FIRE} a deadline=2ns late=3ns\n"
+    assert capfd.readouterr().err == f"{ARM} a deadline=1ns\n"
