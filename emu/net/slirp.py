@@ -98,6 +98,7 @@ class Host(Protocol):
     def now(self) -> int: ...                          # ns
     def set_timer(self, ident: int, due: int) -> None: ...  # ms of that time
     def drop_timer(self, ident: int) -> None: ...
+    def on_closing(self, fd: int) -> None: ...  # of a descriptor that was wanted, perhaps
     def on_notify(self) -> None: ...
 
 
@@ -137,7 +138,7 @@ class Slirp:
             TimerNew(self._timer_new),
             TimerFree(lambda timer, _: self._timer_free(timer)),
             TimerMod(lambda timer, due, _: host.set_timer(timer, due)),
-            PollFd(lambda fd, _: None), PollFd(lambda fd, _: None),
+            PollFd(lambda fd, _: None), PollFd(lambda fd, _: host.on_closing(fd)),
             Notify(lambda _: host.on_notify()))
         self._add_poll = AddPoll(self._on_add_poll)
         self._get_events = GetEvents(self._on_get_events)
@@ -201,8 +202,10 @@ class Slirp:
         return len(self._polled) - 1
 
     def _on_get_events(self, index: int, _: int | None) -> int:
-        return self._ready.get(self._polled[index][0], 0) if 0 <= index < len(
-            self._polled) else 0
+        if not 0 <= index < len(self._polled):
+            return 0
+        fd, events = self._polled[index]
+        return self._ready.get(fd, 0) & events
 
 
 def _settings(config: UserNetConfig) -> Settings:

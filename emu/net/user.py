@@ -57,6 +57,12 @@ class UserNetwork(Backend):
     def drop_timer(self, ident: int) -> None:
         self._timers.pop(ident, None)
 
+    def on_closing(self, fd: int) -> None:
+        """The next socket may have the same number: what was seen of this one is not of that."""
+        self._ready.pop(fd, None)
+        if self._watched.pop(fd, None) is not None:
+            self.loop.watch(fd)
+
     def on_notify(self) -> None:
         self._serve_soon()
 

@@ -5,6 +5,7 @@ import struct
 import threading
 import time
 from collections import deque
+from functools import partial
 from queue import Empty, Queue
 
 import pytest
@@ -22,6 +23,7 @@ from pyemu.config import (
 from pyemu.net import cable as cable_module
 from pyemu.net import slirp
 from pyemu.net.registry import Netdevs
+from pyemu.net.slirp import READABLE
 from pyemu.runstate import RunState
 from unit.nic_host import checksum
 
@@ -29,6 +31,7 @@ MAC, HOST = bytes.fromhex("525400123456"), bytes.fromhex("525500000002")
 LOOPBACK = "127.0.0.1"
 GUEST_IP, HOST_IP = bytes([10, 0, 2, 15]), bytes([10, 0, 2, 2])
 ARP, IPV4 = b"\x08\x06", b"\x08\x00"
+SYN, RST, ACK = 2, 4, 16
 TIMEOUT = 10
 
 
@@ -129,6 +132,12 @@ def udp(data, port, source=1024, **addresses):
     return ipv4(struct.pack(">HHHH", source, port, 8 + len(data), 0) + data, 17, **addresses)
 
 
+def tcp(port, source, flags, sequence=0):
+    header = struct.pack(">HHIIBBHHH", source, port, sequence, 0, 0x50, flags, 65535, 0, 0)
+    pseudo = GUEST_IP + HOST_IP + struct.pack(">HH", 6, len(header))
+    return ipv4(header[:16] + struct.pack(">H", checksum(pseudo + header)) + header[18:], 6)
+
+
 def arp(operation, target=HOST_IP, to=b"\xff" * 6):
     return to + MAC + ARP + struct.pack(">HHBBH", 1, 0x0800, 6, 4, operation) + MAC + GUEST_IP + (
         bytes(6) + target)
@@ -205,6 +214,40 @@ def test_restrict(net, echo):
     stack.send(udp(b"hello", echo))
     with pytest.raises(AssertionError, match="no frame"):
         stack.frame(lambda frame: b"HELLO" in frame, timeout=0.3)
+
+
+def test_a_socket_is_not_taken_for_the_one_before_it(net):
+    """The host gives the new one the number of the old, of which something was just seen."""
+    stack = net(UserNetConfig("n", ""))
+    meet(stack)
+    (backend,) = stack.netdevs._backends
+    with socket.create_server((LOOPBACK, 0)) as server:
+        port = server.getsockname()[1]
+        stack.send(tcp(port, 1000, SYN))
+        opened = [server.accept()[0]]
+        stack.frame(lambda frame: frame[23] == 6 and frame[47] == SYN | ACK)
+        (number,) = filter(partial(is_connection, port), map(int, os.listdir("/proc/self/fd")))
+
+        def replace():
+            backend._note(number, READABLE)
+            backend.transmit([tcp(port, 1000, RST, 1), tcp(port, 1001, SYN)])
+            opened.append(server.accept()[0])
+            opened[-1].sendall(b"data")
+
+        stack.loop.call(replace)
+        answer = stack.frame(lambda frame: frame[36:38] == (1001).to_bytes(2, "big"))
+        for end in opened:
+            end.close()
+    assert answer[47] == SYN | ACK and answer[38:42] != bytes(4)  # it has a sequence number
+
+
+def is_connection(port, fd):
+    """Whether a descriptor of this process is connected to that port of loopback."""
+    try:
+        with socket.socket(fileno=os.dup(fd)) as copy:
+            return copy.getpeername() == (LOOPBACK, port)
+    except OSError:
+        return False
 
 
 def test_forwarded_port(net):
