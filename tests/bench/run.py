@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests/boot"))
+import network  # noqa: E402
 from console import Console  # noqa: E402
 
 MACHINE = ["-m", "256", "-snapshot", "-nographic", "-no-reboot"]
@@ -81,6 +82,7 @@ BENCHES = {
     "mini": lambda emulator: boot(emulator, MINI, "mini login:"),
     "work": work,
     "idle": idle,
+    "network": lambda emulator: network.tcp([*EMULATORS[emulator], "-hda", str(CIRROS)]),
 }
 
 
