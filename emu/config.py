@@ -16,7 +16,7 @@ MIB = 1 << 20
 DEFAULT_RAM = 128 * MIB
 DEFAULT_CPU = "qemu64"
 USER_NETWORK = IPv4Network("10.0.2.0/24")
-DISPLAYS = ("none", "sdl")  # what -display takes
+DISPLAYS = ("none", "sdl", "curses", "vnc")  # what -display takes
 
 
 class UserError(Exception):
@@ -72,6 +72,23 @@ class QmpConfig:
 
     chardev: str
     pretty: bool = False  # with line breaks and indents
+
+
+@dataclass
+class VncConfig:
+    """One server of the screen. Without a path and a port it listens nowhere."""
+
+    id: str
+    source: str
+    path: str = ""  # of a Unix socket
+    host: str = ""
+    port: int | None = None
+    last_port: int = 0  # of those to be tried from `port` on
+    announce: bool = False  # say which one it became
+    password: bool = False
+    share: str = "allow-exclusive"  # or "force-shared", "ignore": what a client may ask for
+    connections: int = 32  # that may be in the making
+    key_delay: float = 0.01  # seconds between two keys
 
 
 @dataclass
@@ -192,6 +209,7 @@ class Config:
     netdevs: list[UserNetConfig | SocketNetConfig | TapConfig] = field(default_factory=list)
     dumps: list[DumpConfig] = field(default_factory=list)
     display: str = "none"
+    vnc: list[VncConfig] = field(default_factory=list)
     full_screen: bool = False
     window_close: bool = True  # closing the window ends the emulator
     graphic: bool = True  # False: firmware and guest are to use the serial console (-nographic)

@@ -73,8 +73,10 @@ def _run(config: Config, resources: ExitStack) -> int:
     for thread in (*monitors, *servers):
         thread.start()
     main_loop = _open_window(config, runner, resources) or runner.wait
+    start_vnc = _open_vnc(config, runner, resources)
     chardevs.start()
     netdevs.start()
+    start_vnc()
     plugins.started = True
     runner.start(paused=config.start_paused)
     main_loop()
@@ -106,6 +108,22 @@ def _open_window(config: Config, runner: Runner,
             f"{error}; -display none and -nographic run the machine without a window") from None
     resources.callback(window.close)
     return window.run
+
+
+def _open_vnc(config: Config, runner: Runner, resources: ExitStack) -> Callable[[], None]:
+    """What lets clients in, once the machine is about to start."""
+    if not config.vnc:
+        return lambda: None
+    from pyemu.vnc.registry import Servers  # late: it brings in numpy
+
+    def on_crash(error: Exception) -> None:
+        complain(f"internal error: vnc: {type(error).__name__}: {error}")
+        runner.quit(1, "host-error")
+
+    servers = Servers(runner, config, on_crash)
+    resources.callback(servers.close)
+    runner.vnc = servers.servers
+    return servers.start
 
 
 def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs,

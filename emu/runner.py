@@ -40,6 +40,7 @@ class Runner:
         self.ports = Ports(self.cpu)
         self.memory = Memory(self.cpu)
         self.machine: Any = None
+        self.vnc: list[Any] = []  # servers of the screen, for monitors
         self.no_reboot = no_reboot
         self.no_shutdown = no_shutdown
         self.state = RunState.PRELAUNCH
@@ -138,6 +139,10 @@ class Runner:
             self._tell_cause("SHUTDOWN", cause)
             self._end(status)
         self.post(lambda: self._request(end))
+
+    def tell(self, event: str, data: dict[str, Any]) -> None:
+        """Something has happened outside the machine that `on_event` is to hear of."""
+        self.post(lambda: self._tell(event, **data))
 
     def status(self) -> str:
         return self.state.text

@@ -20,7 +20,7 @@ class IoLoop:
     on_crash(error) is called when a callback fails, which ends the thread.
     """
 
-    def __init__(self, on_crash: Callable[[Exception], None]) -> None:
+    def __init__(self, on_crash: Callable[[Exception], None], name: str = "io") -> None:
         self.on_crash = on_crash
         self._selector = selectors.PollSelector()  # poll, as epoll refuses plain files
         self._watched: dict[int, tuple[Callback | None, Callback | None]] = {}
@@ -29,7 +29,7 @@ class IoLoop:
         self._order = itertools.count()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name="io", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.watch(self._bell, self._on_bell)
 
     def start(self) -> None:

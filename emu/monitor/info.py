@@ -4,7 +4,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyemu import __version__
-from pyemu.monitor import registers, screen
+from pyemu.monitor import registers, screen, vnc
 from pyemu.monitor.command import Command, CommandError, find, names
 from pyemu.net.registry import describe
 from pyemu.trace import commands as trace_commands
@@ -107,6 +107,7 @@ SUBCOMMANDS = (
             complete=lambda monitor, words: trace_commands.complete(
                 ["info", "trace-events", *words])),
     Command("version", "", "show the version of pyemu", version),
+    Command("vnc", "", "show the vnc server status", vnc.info),
 )
 COMMANDS = (
     Command("info", "[subcommand]", "show various information about the system state", info,

@@ -28,6 +28,7 @@ class LineEditor:
     def __init__(self, prompt: str, write: Callable[[str], None],
                  complete: Callable[[str], list[str]] = lambda line: []):
         self.prompt = prompt
+        self.secret = False  # stars are shown for what is typed, and nothing is remembered
         self.history: list[str] = []
         self._write = write
         self._candidates = complete
@@ -40,7 +41,7 @@ class LineEditor:
 
     def show_prompt(self) -> None:
         """Write the prompt and what has been typed so far."""
-        self._write(self.prompt + self._line)
+        self._write(self.prompt + self._shown(self._line))
         self._move_back(len(self._line) - self._cursor)
 
     def feed(self, data: bytes) -> Iterator[str]:
@@ -69,7 +70,7 @@ class LineEditor:
     def _finish(self) -> str:
         line = self._line
         self._write("\n")
-        if line.strip():
+        if line.strip() and not self.secret:
             if line in self.history:
                 self.history.remove(line)
             self.history = [*self.history, line][-HISTORY:]
@@ -102,8 +103,11 @@ class LineEditor:
         removed = end - start > len(text)
         self._line = self._line[:start] + text + rest
         self._cursor = start + len(text)
-        self._write(text + rest + (f"{ESC}[K" if removed else ""))
+        self._write(self._shown(text + rest) + (f"{ESC}[K" if removed else ""))
         self._move_back(len(rest))
+
+    def _shown(self, text: str) -> str:
+        return "*" * len(text) if self.secret else text
 
     def _rubout(self) -> None:
         if self._cursor:
@@ -133,7 +137,7 @@ class LineEditor:
         if place < self._cursor:
             self._move_back(self._cursor - place)
         else:
-            self._write(self._line[self._cursor:place])
+            self._write(self._shown(self._line[self._cursor:place]))
         self._cursor = place
 
     def _home(self) -> None:

@@ -4,12 +4,13 @@ Each monitor has a thread, so that a command may wait for the vCPU without holdi
 """
 import queue
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from pyemu import __version__
 from pyemu.chardev.registry import Chardevs
 from pyemu.config import Config
-from pyemu.monitor import command, general, info, keys, machine, memory, screen, tracing
+from pyemu.monitor import command, general, info, keys, machine, memory, screen, tracing, vnc
 from pyemu.monitor.command import CommandError, UsageError
 from pyemu.monitor.lineedit import LineEditor
 from pyemu.trace.hooks import trace_handle_hmp_command
@@ -17,7 +18,7 @@ from pyemu.trace.hooks import trace_handle_hmp_command
 PROMPT = "(qemu) "  # what people's scripts wait for
 COMMANDS = tuple(sorted(
     (*general.COMMANDS, *info.COMMANDS, *keys.COMMANDS, *machine.COMMANDS, *memory.COMMANDS,
-     *screen.COMMANDS, *tracing.COMMANDS),
+     *screen.COMMANDS, *tracing.COMMANDS, *vnc.COMMANDS),
     key=lambda command: command.names))
 
 
@@ -27,8 +28,8 @@ class Monitor:
     Without a device it only carries out what is given to `execute`.
 
     runner: `status()`, `call(function)`, `pause()`, `resume()`, `reset()`, `powerdown()`,
-    `quit()`, `cpu`, `clock`, `memory`, `ports` and `machine` with `keyboard`, `mouse`, `vga` and
-    `drives`, the four places for IDE images.
+    `quit()`, `vnc`, `cpu`, `clock`, `memory`, `ports` and `machine` with `keyboard`, `mouse`,
+    `vga` and `drives`, the four places for IDE images.
     """
 
     config: Config
@@ -38,6 +39,7 @@ class Monitor:
         self.config = config
         self.chardevs = chardevs
         self.commands = COMMANDS
+        self.interactive = ident is not None
         self.editor = LineEditor(PROMPT, self.write, self._complete)
         self._queue: queue.SimpleQueue = queue.SimpleQueue()
         self._front_end = chardevs.attach(ident, self._queue.put)
@@ -46,6 +48,7 @@ class Monitor:
         self._front_end.on_focus = self._on_focus
         self.format = memory.Format()  # of the last x, xp, i, o or print
         self.keys_until = 0  # when the keys that sendkey has sent will be up, ns
+        self._secret_for: Callable[[str], str] | None = None
         self._greeted = False
         self._ended = False
         self._thread = threading.Thread(target=self._main, name="monitor", daemon=True)
@@ -94,12 +97,24 @@ class Monitor:
     def _read(self) -> None:
         while data := self._front_end.read(4096):
             for line in self.editor.feed(data):
-                answer = self.execute(line)
+                answer = self._answer(line)
                 if answer:
                     self.write(answer if answer.endswith("\n") else answer + "\n")
                 if self._ended:
                     return
                 self.editor.show_prompt()
+
+    def ask_secret(self, prompt: str, then: Callable[[str], str]) -> None:
+        """The next line is for `then`, which says what to print. It is shown as stars."""
+        self._secret_for = then
+        self.editor.prompt, self.editor.secret = prompt, True
+
+    def _answer(self, line: str) -> str:
+        if self._secret_for is None:
+            return self.execute(line)
+        then, self._secret_for = self._secret_for, None
+        self.editor.prompt, self.editor.secret = PROMPT, False
+        return then(line)
 
     def _on_open(self) -> None:
         self._greeted = False

@@ -2,7 +2,7 @@
 import os
 import re
 
-from pyemu.config import DEFAULT_RAM, DISPLAYS, MIB, UserError
+from pyemu.config import DEFAULT_RAM, MIB, UserError
 from pyemu.cpu_models import MODELS, listing
 from pyemu.options import keyvalue
 from pyemu.options.request import Answer, Request
@@ -122,21 +122,6 @@ def vga(request: Request, name: str) -> None:
         raise UserError(f"unknown vga type: {name}")
     request.config.vga = None if name == "none" else name
     request.vga_given = True
-
-
-def display(request: Request, text: str) -> None:
-    if text == "help":
-        raise Answer("Available display backend types:\n" + "\n".join(DISPLAYS))
-    kind = text.removeprefix("type=").partition(",")[0]
-    if kind not in DISPLAYS:
-        raise UserError(f"Parameter 'type' does not accept value '{kind}', "
-                        f"only {', '.join(DISPLAYS)}")
-    keys = ("type", "window-close", "full-screen") if kind == "sdl" else ("type",)
-    values = keyvalue.parse(text, keys, implied="type")
-    config = request.config
-    config.window_close = keyvalue.on_off(values, "window-close", config.window_close)
-    config.full_screen = keyvalue.on_off(values, "full-screen", config.full_screen)
-    request.display = kind
 
 
 def name(request: Request, text: str) -> None:

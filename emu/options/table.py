@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from pyemu import __version__
 from pyemu.config import UserError
-from pyemu.options import chardevs, drives, machine, network
+from pyemu.options import chardevs, display, drives, machine, network
 from pyemu.options.request import Answer, Request
 
 HELP_WORDS = ("help", "?", "trace:help")
@@ -130,9 +130,14 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                switch("start_paused")),
     ),
     "Display and network": (
-        Option(("display",), "sdl|none", "where to show the screen: in a window, which is so "
-               "unless told where there is a desktop, or nowhere; "
-               "sdl,full-screen=on|off,window-close=on|off", machine.display),
+        Option(("display",), "sdl|curses|vnc=DISPLAY|none", "where to show the screen: in a "
+               "window, which is so unless told where there is a desktop, on the terminal (text "
+               "modes; Esc is Alt), to VNC's clients or nowhere; "
+               "sdl,full-screen=on|off,window-close=on|off", display.display),
+        Option(("vnc",), "DISPLAY[,KEY=VALUE...]", "show the screen to VNC's clients: [HOST]:N "
+               "(port 5900 + N, of this host only unless HOST is given), unix:PATH or none; "
+               "password=on|off, to=LAST, share=allow-exclusive|force-shared|ignore, "
+               "connections=MOST, key-delay-ms=MS", display.vnc),
         Option(("full-screen",), "", "start with the window over the full screen",
                switch("full_screen")),
         Option(("nographic",), "", "no screen; COM1 and the monitor share the terminal "
@@ -197,7 +202,7 @@ OPTIONS = {name: option for group in GROUPS.values() for option in group for nam
 NOT_SUPPORTED = """
     numa add-fd set global mem-path mem-prealloc k audio-help audio audiodev uuid fda
     cdrom blockdev mtdblock sd fsdev virtfs iscsi usb usbdevice spice portrait rotate
-    vnc win2k-hack no-fd-bootchk no-acpi no-hpet acpitable smbios tpmdev
+    win2k-hack no-fd-bootchk no-acpi no-hpet acpitable smbios tpmdev
     bios pflash dtb compat fw_cfg parallel singlestep overcommit
     dfilter seed enable-kvm xen-domid xen-attach xen-domid-restrict action loadvm daemonize
     option-rom icount watchdog-action echr incoming only-migratable chroot runas sandbox

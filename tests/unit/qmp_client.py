@@ -19,6 +19,7 @@ class FakeRunner:
         self.state = "running"
         self.log = []
         self.on_event = []
+        self.vnc = []
         self.clock = Clock(source=lambda: 0)
         ram = bytes(range(256)) * 256
         self.memory = SimpleNamespace(

@@ -171,10 +171,10 @@ def test_sockets():
     ("-vga foo", "-vga foo: unknown vga type: foo"),
     ("-net user", "-net user: only 'none' is supported, the rest is done by -nic and -netdev"),
     ("-display gtk", "-display gtk: Parameter 'type' does not accept value 'gtk', "
-     "only none, sdl"),
+     "only none, sdl, curses, vnc"),
     ("-display none,full-screen=on",
-     "-display none,full-screen=on: Invalid parameter 'full-screen'"),
-    ("-display sdl,gl=on", "-display sdl,gl=on: Invalid parameter 'gl'"),
+     "-display none,full-screen=on: Parameter 'full-screen' is unexpected"),
+    ("-display sdl,gl=on", "-display sdl,gl=on: Parameter 'gl' is unexpected"),
     ("-display sdl,full-screen=1",
      "-display sdl,full-screen=1: Parameter 'full-screen' expects 'on' or 'off'"),
     ("-name guest=x,process=y", "-name guest=x,process=y: Invalid parameter 'process'"),

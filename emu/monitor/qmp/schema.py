@@ -106,6 +106,34 @@ command input-send-event(device?=str head?=int events=[InputEvent])
 
 enum ImageFormat: ppm png
 command screendump(filename=str device?=str head?=int format?=ImageFormat)
+enum NetworkAddressFamily: ipv4 ipv6 unix vsock unknown
+struct VncBasicInfo: host=str service=str family=NetworkAddressFamily websocket=bool
+struct VncServerInfo: host=str service=str family=NetworkAddressFamily websocket=bool auth?=str
+struct VncClientInfo: host=str service=str family=NetworkAddressFamily websocket=bool
+  x509_dname?=str sasl_username?=str
+struct VncInfo: enabled=bool host?=str family?=NetworkAddressFamily service?=str auth?=str
+  clients?=[VncClientInfo]
+command query-vnc() -> VncInfo
+enum VncPrimaryAuth: none vnc ra2 ra2ne tight ultra tls vencrypt sasl
+enum VncVencryptSubAuth: plain tls-none x509-none tls-vnc x509-vnc tls-plain x509-plain tls-sasl
+  x509-sasl
+struct VncServerInfo2: host=str service=str family=NetworkAddressFamily websocket=bool
+  auth=VncPrimaryAuth vencrypt?=VncVencryptSubAuth
+struct VncInfo2: id=str server=[VncServerInfo2] clients=[VncClientInfo] auth=VncPrimaryAuth
+  vencrypt?=VncVencryptSubAuth display?=str
+command query-vnc-servers() -> [VncInfo2]
+enum DisplayProtocol: vnc spice
+enum SetPasswordAction: keep fail disconnect
+struct PasswordOptionsVnc: display?=str
+union SetPasswordOptions protocol: protocol=DisplayProtocol password=str
+  connected?=SetPasswordAction | vnc=PasswordOptionsVnc
+command set_password(SetPasswordOptions)
+union ExpirePasswordOptions protocol: protocol=DisplayProtocol time=str | vnc=PasswordOptionsVnc
+command expire_password(ExpirePasswordOptions)
+command change-vnc-password(password=str)
+event VNC_CONNECTED(server=VncServerInfo client=VncBasicInfo)
+event VNC_INITIALIZED(server=VncServerInfo client=VncClientInfo)
+event VNC_DISCONNECTED(server=VncServerInfo client=VncClientInfo)
 enum TraceEventState: unavailable disabled enabled
 struct TraceEventInfo: name=str state=TraceEventState vcpu=bool
 command trace-event-get-state(name=str vcpu?=int) -> [TraceEventInfo]

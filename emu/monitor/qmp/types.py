@@ -130,7 +130,7 @@ class Schema:
         enum NAME: VALUE ...
         struct NAME: MEMBER=TYPE OPTIONAL?=TYPE LIST=[TYPE] ...
         union NAME TAG: MEMBER=TYPE ... | CASE=STRUCT ...
-        command NAME(MEMBER=TYPE ...) -> TYPE
+        command NAME(MEMBER=TYPE ...) -> TYPE, or NAME(TYPE) -> TYPE
         event NAME(MEMBER=TYPE ...)
 
     An indented line goes on with the one before. A type must have been defined above.
@@ -152,8 +152,10 @@ class Schema:
     def _define(self, kind: str, name: str, tag: str, body: str, arguments: str,
                 result: str) -> None:
         if kind == "command":
-            self.commands[name] = (Object(self._members(arguments)),
-                                   self._type(result) if result else NOTHING)
+            self.commands[name] = (
+                self.types[arguments] if arguments in self.types
+                else Object(self._members(arguments)),
+                self._type(result) if result else NOTHING)
         elif kind == "event":
             self.events[name] = Object(self._members(arguments))
         elif kind == "enum":
