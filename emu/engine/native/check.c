@@ -110,6 +110,8 @@ static int check_pointers(Vcpu *vcpu)
         return vcpu_refuse("memory_mapping");
     if (vcpu->uc->code_pages_size != 0x400 || vcpu->uc->code_pages_levels != 2)
         return vcpu_refuse("l1_map");
+    if (vcpu->uc->tcg->uc != vcpu->uc)
+        return vcpu_refuse("TCGContext");
     if (vcpu->uc->no_exit_request != 0)
         return vcpu_refuse("no_exit_request");
 

@@ -157,7 +157,8 @@ typedef struct {
 #define TLB_NOTDIRTY 0x400ull /* the store must look for translated code first */
 #define TLB_MMIO 0x200ull
 #define TLB_NONE (~0ull)
-#define PAGE_SIZE 0x1000ull
+#define PAGE_BITS 12
+#define PAGE_SIZE (1ull << PAGE_BITS)
 #define PAGE_MASK (~(PAGE_SIZE - 1))
 
 typedef struct { uint64_t address, attributes; } IoTlbEntry; /* address + page = ram_addr */
@@ -200,8 +201,65 @@ typedef struct {
 
 #define CODE_PAGE_BITS 10 /* of index in a lower level of the radix tree of CodePages */
 
-/* uc_struct */
+/* TranslationBlock */
 typedef struct {
+    uint64_t pc, cs_base;
+    uint8_t gap1[0x10];
+    void *code;
+    uint8_t gap2[0x20];
+    uint64_t pages[2]; /* ram_addr of the pages it lies in */
+} TranslationBlock;
+
+AT(TranslationBlock, code, 0x20);
+AT(TranslationBlock, pages, 0x48);
+#define NO_CODE_PAGE (~0ull)
+
+#define EXIT_REQUESTED 3 /* how a block ends that has seen at its start that the main loop is wanted */
+
+/* TCGOp */
+typedef struct {
+    uint8_t opcode;
+    uint8_t gap[7];
+    void *link[2]; /* next, and the previous one's link */
+    uintptr_t arguments[];
+} Op;
+
+AT(Op, arguments, 0x18);
+
+/* Which argument of a call is the function, after so many results and parameters. */
+#define CALL_FUNCTION(results, parameters) ((results) + (parameters))
+
+enum { TCG_SET_LABEL = 1, TCG_LD_I32 = 13, TCG_ST_I64 = 77 };
+enum { TCG_TYPE_I32 = 0 };
+enum { TCG_COND_LT = 2 };
+
+/* TCGLabel */
+typedef struct {
+    uint16_t present : 1, unused : 15;
+} Label;
+
+/* TCGContext */
+typedef struct {
+    uint8_t gap1[0x98];
+    void *epilogue; /* code that goes back to the main loop */
+    uint8_t gap2[0x38];
+    size_t invalidations; /* of blocks, ever */
+    uint8_t gap3[0x72b0];
+    void *last_link; /* that of the last op */
+    uint8_t gap4[0x2558];
+    ptrdiff_t env; /* the temporary that stands for the Env, counted from the TCGContext */
+    uint8_t gap5[0x78];
+    struct Unicorn *uc;
+} Tcg;
+
+AT(Tcg, epilogue, 0x98);
+AT(Tcg, invalidations, 0xd8);
+AT(Tcg, last_link, 0x7390);
+AT(Tcg, env, 0x98f0);
+AT(Tcg, uc, 0x9970);
+
+/* uc_struct */
+typedef struct Unicorn {
     uint8_t gap1[0xe0];
     bool (*stop_interrupt)(void *uc, int number);
     uint8_t gap2[0x38];
@@ -212,7 +270,8 @@ typedef struct {
     void **code_pages; /* by ram_addr page: l1_map */
     uint8_t gap5[8];
     int32_t code_pages_size, code_pages_shift, code_pages_levels;
-    uint8_t gap6[0x4f6];
+    Tcg *tcg;
+    uint8_t gap6[0x4ea];
     uint8_t no_exit_request; /* see stop requests at block starts only */
 } Unicorn;
 
@@ -221,6 +280,7 @@ AT(Unicorn, memory_mapping, 0x120);
 AT(Unicorn, cpu, 0x1b8);
 AT(Unicorn, code_pages, 0x2e0);
 AT(Unicorn, code_pages_size, 0x2f0);
+AT(Unicorn, tcg, 0x300);
 AT(Unicorn, no_exit_request, 0x7f2);
 
 #endif

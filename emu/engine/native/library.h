@@ -57,6 +57,22 @@
     FUNCTION(void, tb_flush, "tb_flush_x86_64", (Cpu *)) \
     FUNCTION(void, invalidate_code, "tb_invalidate_phys_range_x86_64", \
              (void *uc, uint64_t start, uint64_t end)) \
+    FUNCTION(void, flush_tlb, "tlb_flush_by_mmuidx_x86_64", (Cpu *, uint16_t modes)) \
+    FUNCTION(void, flush_page, "tb_flush_jmp_cache_x86_64", (Cpu *, uint64_t address)) \
+    FUNCTION(uint64_t, page_of_fetch, "get_page_addr_code_x86_64", (Env *, uint64_t address)) \
+    FUNCTION(void *, find_code, "helper_lookup_tb_ptr_x86_64", (Env *)) \
+    FUNCTION(void, check_exit_request, "helper_check_exit_request_x86_64", (void *uc, uint32_t)) \
+    FUNCTION(void *, temp_new, "tcg_temp_new_internal_x86_64", (Tcg *, int type, bool local)) \
+    FUNCTION(void, temp_free, "tcg_temp_free_internal_x86_64", (Tcg *, void *temporary)) \
+    FUNCTION(ptrdiff_t, const_i64, "tcg_const_i64_x86_64", (Tcg *, int64_t value)) \
+    FUNCTION(Label *, new_label, "gen_new_label_x86_64", (Tcg *)) \
+    FUNCTION(void, branch_i32, "tcg_gen_brcondi_i32_x86_64", \
+             (Tcg *, int condition, ptrdiff_t, int32_t, Label *)) \
+    FUNCTION(void, op1, "tcg_gen_op1_x86_64", (Tcg *, int opcode, uintptr_t)) \
+    FUNCTION(void, op3, "tcg_gen_op3_x86_64", (Tcg *, int opcode, uintptr_t, uintptr_t, uintptr_t)) \
+    FUNCTION(void, gen_call, "tcg_gen_callN_x86_64", \
+             (Tcg *, void *function, void *result, int count, void **arguments)) \
+    FUNCTION(void, gen_exit, "tcg_gen_exit_tb_x86_64", (Tcg *, const TranslationBlock *, unsigned index)) \
     FUNCTION(int, breakpoint_insert, "cpu_breakpoint_insert_x86_64", \
              (Cpu *, uint64_t address, int flags, void **reference)) \
     FUNCTION(void, breakpoint_remove_all, "cpu_breakpoint_remove_all_x86_64", (Cpu *, int mask)) \

@@ -9,15 +9,7 @@ enum { STOPPED, HALTED, TRIPLE_FAULT, DEBUG }; /* what run() returns */
 
 #define DOUBLE_FAULT 8
 
-static Vcpu *vcpus;
-
-Vcpu *vcpu_of(Cpu *cpu)
-{
-    Vcpu *vcpu = vcpus;
-    while (vcpu->cpu != cpu)
-        vcpu = vcpu->next;
-    return vcpu;
-}
+Vcpu *vcpus;
 
 void vcpu_enter_python(Vcpu *vcpu)
 {
@@ -287,7 +279,7 @@ static int init(Vcpu *vcpu, PyObject *args, PyObject *keywords)
         return -1;
     vcpu->next = vcpus;
     vcpus = vcpu;
-    if (abort_install(vcpu) < 0 || deliver_install(vcpu) < 0 || syscall_install(vcpu) < 0 ||
+    if (abort_install(vcpu) < 0 || jumps_install(vcpu) < 0 || deliver_install(vcpu) < 0 || syscall_install(vcpu) < 0 ||
         tsc_install(vcpu) < 0 || control_install(vcpu) < 0 || memory_install(vcpu) < 0 ||
         io_install(vcpu) < 0 || tlb_install(vcpu) < 0 || doorbell_open(vcpu) < 0)
         return -1;
@@ -335,6 +327,7 @@ static void dealloc(Vcpu *vcpu)
     counts_free(&vcpu->block_counts);
     debug_close(vcpu);
     tlb_close(vcpu);
+    jumps_close(vcpu);
     Py_TYPE(vcpu)->tp_free((PyObject *)vcpu);
 }
 

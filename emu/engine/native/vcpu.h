@@ -45,6 +45,18 @@ typedef struct {
 #define SYSTEM_CALL_BITS 10
 #define PROBES 6 /* hooks of Unicorn that come and go with the events they feed */
 
+/* Where an indirect jump goes, jumps.c. */
+typedef struct {
+    uint64_t pc; /* linear */
+    void *code;
+    uint32_t flags, cs_base;
+    uint32_t age;  /* when it was last known to be so */
+    uint32_t page; /* number of the page of RAM that holds the code */
+} Jump;
+
+#define NO_JUMP_PAGE UINT32_MAX /* page: there are two */
+#define JUMP_BITS 15 /* of the index in the table of jumps */
+
 /* What Unicorn's functions may disturb when they invalidate code, memory.c. */
 typedef struct {
     int32_t exception_index, old_exception, error_code;
@@ -101,6 +113,11 @@ typedef struct Vcpu {
     uint8_t *code_marks; /* by ram_addr page: may hold translated code */
     Port **ports;        /* 65536 */
 
+    /* jumps.c */
+    Jump *jumps;
+    uint32_t jump_age, jump_oldest; /* now; of those whose code is still there */
+    size_t jump_invalidations;      /* of blocks, when the oldest was found */
+
     /* tracing.c */
     size_t probes[PROBES]; /* handles of Unicorn's hooks; 0: none */
     SystemCall system_calls[1 << SYSTEM_CALL_BITS];
@@ -121,7 +138,17 @@ typedef struct Vcpu {
 } Vcpu;
 
 /* vcpu.c */
-Vcpu *vcpu_of(Cpu *cpu);
+extern Vcpu *vcpus;
+
+/* NULL: it is being made, or closed. */
+static inline Vcpu *vcpu_of(const Cpu *cpu)
+{
+    Vcpu *vcpu = vcpus;
+    while (vcpu && vcpu->cpu != cpu)
+        vcpu = vcpu->next;
+    return vcpu;
+}
+
 void vcpu_enter_python(Vcpu *vcpu);
 void vcpu_leave_python(Vcpu *vcpu);
 /* Keep the pending Python exception for run() to raise, and stop the guest. */
@@ -191,6 +218,10 @@ uint8_t *memory_host(Vcpu *vcpu, uint64_t address, uint64_t length, bool writing
 /* tlb.c */
 int tlb_install(Vcpu *vcpu);
 void tlb_close(Vcpu *vcpu);
+
+/* jumps.c */
+int jumps_install(Vcpu *vcpu);
+void jumps_close(Vcpu *vcpu);
 
 /* io.c */
 int io_install(Vcpu *vcpu);
