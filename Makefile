@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 PYEMU := $(VENV)/bin/pyemu
-SOURCES_C := $(wildcard emu/engine/native/*.[ch] trace/native/*.[ch])
+SOURCES_C := $(wildcard emu/engine/native/*.[ch] machine/net/native/*.[ch] trace/native/*.[ch])
 
 .PHONY: setup image boot test bench lint types unit packages image-packages test-packages
 

@@ -13,7 +13,8 @@ from pyemu.runstate import RunState
 if TYPE_CHECKING:
     from pyemu.machine.net.peer import Nic
 
-LIMIT = 4096  # frames that may wait in each direction; what comes then is lost, as on a wire
+LIMIT = 4096  # frames that may wait for the card; what comes then is lost, as on a wire
+SEND_LIMIT = 8 << 20  # bytes that may wait for the back end, likewise
 
 
 class Cable:
@@ -21,7 +22,8 @@ class Cable:
 
     machine: post(function), state and on_state, as a `Runner` has them.
     transmit(frames), set by the back end, is called on the I/O thread with what the card sent, and
-    on_room() when frames that it could not take any more are gone.
+    on_room() when frames that it could not take any more are gone. merges, likewise, is whether it
+    would only put TCP's segments together again.
     """
 
     plugged = True
@@ -31,21 +33,29 @@ class Cable:
         self.machine = machine
         self.transmit: Callable[[list[bytes]], None] = lambda frames: None
         self.on_room: Callable[[], None] = lambda: None
+        self.merges = False
         self.dumps: list[Dump] = []
         self._nic: Nic | None = None
         self._outgoing: deque[bytes] = deque()
         self._incoming: deque[bytes] = deque()
+        self._sent = self._transmitted = 0  # bytes; each is counted by one thread alone
         self._sending = self._arriving = self._full = False
         machine.on_state.append(lambda state: self.offer())
 
     # --- on the vCPU's thread ---
 
+    @property
+    def takes_large(self) -> bool:
+        """A dump shows what a wire carries."""
+        return self.merges and not self.dumps
+
     def connect(self, nic: "Nic") -> None:
         self._nic = nic
 
     def send(self, frames: list[bytes]) -> None:
-        if len(self._outgoing) < LIMIT:
+        if self._sent - self._transmitted < SEND_LIMIT:
             self._outgoing.extend(frames)
+            self._sent += sum(map(len, frames))
         if not self._sending:
             self._sending = True
             self.loop.call(self._transmit)
@@ -77,12 +87,14 @@ class Cable:
             self._incoming.append(frame)
         if not self._arriving:
             self._arriving = True
-            self.machine.post(self._arrive)
+            # After what else there is to do, to which more frames will come.
+            self.loop.call(lambda: self.machine.post(self._arrive))
 
     def _transmit(self) -> None:
         self._sending = False
         outgoing = self._outgoing
         frames = [outgoing.popleft() for _ in range(len(outgoing))]
+        self._transmitted += sum(map(len, frames))
         for dump in self.dumps:
             for frame in frames:
                 dump.from_guest(frame)

@@ -11,6 +11,8 @@ MILLISECOND = 1_000_000  # ns
 class UserNetwork(Backend):
     """The stack lives on the I/O thread; what it wants to know of its sockets, the loop tells."""
 
+    MERGES = True
+
     config: UserNetConfig
     _slirp: Slirp
 

@@ -149,7 +149,7 @@ class E1000(PciDevice):
         statistics = Statistics(self.values)
         self.interrupts = Interrupts(clock, self.values, self.intx)
         self.transmitter = Transmitter(clock, self.values, memory, self.interrupts, statistics,
-                                       lambda: self.bus_master, self._send)
+                                       lambda: self.bus_master, self._send, self._takes_large)
         self.receiver = Receiver(clock, self.values, memory, self.interrupts, statistics,
                                  lambda: self.bus_master, peer.offer)
         self.phy = Phy(clock, peer.plugged, self._on_link)
@@ -182,8 +182,15 @@ class E1000(PciDevice):
         if self.phy.up:
             self.values[STATUS] |= STATUS_LU
 
+    @property
+    def _loopback(self) -> bool:
+        return bool(self.phy.loopback or self.values[RCTL] & RCTL_LBM)
+
+    def _takes_large(self) -> bool:
+        return self.peer.takes_large and not self._loopback
+
     def _send(self, frames: list[bytes]) -> None:
-        if self.phy.loopback or self.values[RCTL] & RCTL_LBM:
+        if self._loopback:
             self.receiver.receive(deque(frames))
         elif self.phy.up:
             self.peer.send(frames)

@@ -145,7 +145,7 @@ class Receiver(Chip):
             return
         room = self.room()
         size = self._buffer_size()
-        taken: list[bytes] = []
+        taken: list[tuple[int, bytes]] = []  # sizes and destinations
         buffers: list[tuple[bytes, bytes]] = []  # what goes into each, and what its descriptor says
         small = False
         while frames and room:
@@ -165,7 +165,7 @@ class Receiver(Chip):
                 frames.popleft()
                 continue
             frames.popleft()
-            taken.append(frame)
+            taken.append((len(frame), frame[:6]))
             room -= needed
             small |= len(data) <= self.registers[RSRPD]
             for at in range(0, len(data) - size, size):

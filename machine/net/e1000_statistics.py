@@ -4,7 +4,8 @@ Source: Intel 8254x software developer's manual (317453), section 13.7.
 """
 from array import array
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable
 
 from pyemu.machine.net.e1000_registers import (
     BPRC,
@@ -59,20 +60,13 @@ class Statistics:
         self.registers[high - 1] = 0
         return self.read(high)
 
-    def sent(self, frames: Sequence[bytes]) -> None:
-        octets = self._count(frames, PTC64, BPTC, MPTC)
-        self.add(GPTC, len(frames))
-        self.add(TPT, len(frames))
-        self.add_octets(GOTCL, octets)
-        self.add_octets(TOTL, octets)
+    def sent(self, frames: Iterable[tuple[int, bytes]]) -> None:
+        """Sizes and destinations of frames."""
+        self._count(frames, (PTC64, BPTC, MPTC), (GPTC, TPT), (GOTCL, TOTL))
 
-    def received(self, frames: Sequence[bytes]) -> None:
-        """Frames that have passed the filter and are in memory."""
-        octets = self._count(frames, PRC64, BPRC, MPRC)
-        self.add(GPRC, len(frames))
-        self.add(TPR, len(frames))
-        self.add_octets(GORCL, octets)
-        self.add_octets(TORL, octets)
+    def received(self, frames: Iterable[tuple[int, bytes]]) -> None:
+        """Likewise, of frames that have passed the filter and are in memory."""
+        self._count(frames, (PRC64, BPRC, MPRC), (GPRC, TPR), (GORCL, TORL))
 
     def oversized(self, size: int) -> None:
         self.add(ROC)
@@ -93,13 +87,16 @@ class Statistics:
         self.add(TPR)
         self.add_octets(TORL, size + FCS)
 
-    def _count(self, frames: Sequence[bytes], sizes: int, broadcasts: int, multicasts: int) -> int:
-        """Sort by size and destination; return the octets, with frame check sequences."""
-        octets = 0
-        for frame in frames:
-            size = len(frame) + FCS
-            octets += size
-            self.add(sizes + bisect_left(RANGES, size))
-            if frame[0] & GROUP:
-                self.add(broadcasts if frame[:6] == BROADCAST else multicasts)
-        return octets
+    def _count(self, frames: Iterable[tuple[int, bytes]], kinds: tuple[int, int, int],
+               totals: tuple[int, int], octets: tuple[int, int]) -> None:
+        """Sort by size and destination, which for many frames of a batch are the same."""
+        sizes, broadcasts, multicasts = kinds
+        for (length, destination), count in Counter(frames).items():
+            size = length + FCS
+            self.add(sizes + bisect_left(RANGES, size), count)
+            if destination[0] & GROUP:
+                self.add(broadcasts if destination == BROADCAST else multicasts, count)
+            for total in totals:
+                self.add(total, count)
+            for low in octets:
+                self.add_octets(low, size * count)

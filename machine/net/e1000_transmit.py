@@ -54,6 +54,7 @@ from pyemu.trace.hooks import trace_e1000_transmit, trace_e1000_tx_context
 
 DESCRIPTOR = struct.Struct("<QII")
 BATCH = 256  # descriptors in one go; what is left waits for the timer
+MOST_FRAMES = 4096  # likewise, as one descriptor can make many
 MAX_FRAME = 16288  # bytes, as the chip can send
 MAX_SEND = (1 << 16) + 256  # bytes before segmentation
 MIN_FRAME = 60  # bytes without the frame check sequence
@@ -61,7 +62,8 @@ TAG_AT = 12  # a VLAN tag goes behind the two addresses
 
 
 class Transmitter(Chip):
-    """send(frames) takes a list of frames, without frame check sequence.
+    """send(frames) takes a list of frames, without frame check sequence. takes_large() says if the
+    frames of a large send may be one, as in `Peer`.
 
     registers, memory, statistics: the chip's. can_run() says if it may read memory.
     """
@@ -70,7 +72,7 @@ class Transmitter(Chip):
 
     def __init__(self, clock: Any, registers: array, memory: Any, interrupts: Interrupts,
                  statistics: Statistics, can_run: Callable[[], bool],
-                 send: Callable[[list[bytes]], None]):
+                 send: Callable[[list[bytes]], None], takes_large: Callable[[], bool]):
         self.clock = clock
         self.registers = registers
         self.memory = memory
@@ -78,8 +80,11 @@ class Transmitter(Chip):
         self.statistics = statistics
         self.can_run = can_run
         self.send = send
+        self.takes_large = takes_large
         self.delay = Delay(clock, "e1000_tidv", lambda: interrupts.cause(TXDW))
         self.timer = clock.timer(self.run, "e1000_transmit")
+        self.frames: list[bytes] = []  # to send, empty between two runs
+        self.sizes: list[tuple[int, bytes]] = []  # and destinations, as on the wire
         self.reset()
 
     def reset(self) -> None:
@@ -130,17 +135,19 @@ class Transmitter(Chip):
         head = registers[TDH] % count
         if head == tail:
             return
-        frames: list[bytes] = []
         causes, left = 0, BATCH
         while head != tail and left:
             stop = tail if tail > head else count
             taken = min(stop - head, left)
-            causes |= self._take(head, taken, frames)
+            taken, new = self._take(head, taken)
+            causes |= new
             head = (head + taken) % count
-            left -= taken
+            left = left - taken if len(self.frames) < MOST_FRAMES else 0
         registers[TDH] = head
-        if frames:
-            self.statistics.sent(frames)
+        if self.frames:
+            frames, self.frames = self.frames, []
+            sizes, self.sizes = self.sizes, []
+            self.statistics.sent(sizes)
             self.send(frames)
         if head != tail:
             self.timer.at(self.clock.now())
@@ -150,8 +157,8 @@ class Transmitter(Chip):
             causes |= TXD_LOW
         self.interrupts.cause(causes)
 
-    def _take(self, head: int, count: int, frames: list[bytes]) -> int:
-        """Work on `count` descriptors from number `head` on; return the causes."""
+    def _take(self, head: int, count: int) -> tuple[int, int]:
+        """Work on at most `count` descriptors from number `head` on; how many, and the causes."""
         base = (self.registers[TDBAH] << 32 | self.registers[TDBAL]) + head * DESCRIPTOR.size
         ring = bytearray(self.memory.read(base, count * DESCRIPTOR.size))
         causes, written = 0, 0
@@ -159,7 +166,7 @@ class Transmitter(Chip):
             if command & TXD_DEXT and not command & TXD_DATA:
                 self._take_context(DESCRIPTOR.pack(address, command, status))
             else:
-                self._take_data(address, command, status, frames)
+                self._take_data(address, command, status)
             if command & (TXD_RS | TXD_RPS):
                 at = number * DESCRIPTOR.size + 12
                 ring[at] = status & ~TXD_COLLISIONS & 0xFF | TXD_DD
@@ -168,9 +175,12 @@ class Transmitter(Chip):
                     self.delay.packet(self.registers[TIDV], self.registers[TADV])
                 else:
                     causes |= TXDW
+            if len(self.frames) >= MOST_FRAMES:
+                count = number + 1
+                break
         if written:
             self.memory.write(base, ring[:written])
-        return causes
+        return count, causes
 
     def _take_context(self, descriptor: bytes) -> None:
         context = Context.parse(descriptor)
@@ -182,7 +192,7 @@ class Transmitter(Chip):
         if trace_e1000_tx_context:
             trace_e1000_tx_context(segmenting, context.header, context.segment, context.payload)
 
-    def _take_data(self, address: int, command: int, status: int, frames: list[bytes]) -> None:
+    def _take_data(self, address: int, command: int, status: int) -> None:
         extended = command & TXD_DEXT
         if extended and self.options is None:
             self.options = status  # POPTS are valid in the first descriptor of a packet only
@@ -192,17 +202,19 @@ class Transmitter(Chip):
             self.parts.append(self.memory.read(address, length))
             self.size += length
         if command & TXD_EOP:
-            self._finish(command, status, frames)
+            self._finish(command, status)
             self._begin()
 
-    def _finish(self, command: int, status: int, frames: list[bytes]) -> None:
+    def _finish(self, command: int, status: int) -> None:
         """All parts are there: what becomes of them?"""
         packet = self.parts[0] if len(self.parts) == 1 else b"".join(self.parts)
         extended = command & TXD_DEXT
         options = self.options or 0
+        large = False
         if extended and command & TXD_TSE:
+            large = self.takes_large() and not command & TXD_VLE
             done = self.segmentation.cut(packet, bool(options & TXD_IXSM),
-                                         bool(options & TXD_TXSM))
+                                         bool(options & TXD_TXSM), large)
             new = list(done)
             self.statistics.segmented(bool(new))
         elif not packet or len(packet) > MAX_FRAME:
@@ -224,4 +236,6 @@ class Transmitter(Chip):
             new = [frame.ljust(MIN_FRAME, b"\0") for frame in new]
         if trace_e1000_transmit:
             trace_e1000_transmit(len(packet), len(new))
-        frames += new
+        self.frames += new
+        sizes = self.segmentation.sizes(packet) if large and new else map(len, new)
+        self.sizes += [(size, packet[:6]) for size in sizes]

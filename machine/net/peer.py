@@ -18,6 +18,11 @@ class Peer(Protocol):
 
     plugged: bool
 
+    @property
+    def takes_large(self) -> bool:
+        """Whether it takes TCP in packets of up to 64 KiB, which no wire would carry. The card then
+        need not cut what the guest leaves to it to cut."""
+
     def connect(self, nic: Nic) -> None:
         """Called once by the card."""
 
@@ -31,7 +36,7 @@ class Peer(Protocol):
 class Unplugged:
     """Nobody: no link, and what is sent is lost."""
 
-    plugged = False
+    plugged = takes_large = False
 
     def connect(self, nic: Nic) -> None:
         pass

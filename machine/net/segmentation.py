@@ -15,6 +15,7 @@ PAYLOAD_LENGTH = 0xF_FFFF
 
 IPV4_LENGTH, IPV4_IDENTIFICATION, IPV6_LENGTH, UDP_LENGTH = 2, 4, 4, 4
 IPV6_HEADER = 40
+IP_LIMIT = 0xFFFF  # bytes, headers included
 TCP_SEQUENCE, TCP_FLAGS = 4, 13
 FIN, PSH = 0x01, 0x08
 
@@ -50,12 +51,19 @@ class Context:
         if ip:
             checksum.insert(packet, self.ip_field, self.ip_start, self.ip_end)
 
-    def cut(self, packet: bytes, ip: bool, transport: bool) -> Iterator[bytes]:
+    def sizes(self, packet: bytes) -> list[int]:
+        """Of the frames of a large send."""
+        head, size, segment = self.header, len(packet), self.segment
+        return [head + min(segment, size - at) for at in range(head, size, segment or size)]
+
+    def cut(self, packet: bytes, ip: bool, transport: bool, large: bool = False) -> Iterator[bytes]:
         """The frames of a large send, whose headers are the first `header` bytes.
 
-        Nothing where the context makes no sense.
+        Nothing where the context makes no sense. large: one frame, if TCP and IP can have it so.
         """
         size, head, segment = len(packet), self.header, self.segment
+        if segment and large and self.tcp and size - self.ip_start <= IP_LIMIT:
+            segment = size
         minimum = max(self.ip_start + (6 if self.ipv4 else IPV6_HEADER), self.start + (
             TCP_FLAGS + 1 if self.tcp else UDP_LENGTH + 2))
         if not segment or size <= head or head < minimum or head < self.field + 2:

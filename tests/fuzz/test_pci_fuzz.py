@@ -62,6 +62,7 @@ class Loop:
     """A cable that comes back to where it began."""
 
     plugged = True
+    takes_large = False
 
     def connect(self, nic):
         self.nic = nic

@@ -33,6 +33,7 @@ class Cable:
     """Keeps what is sent; what the card has no room for waits in `queue`."""
 
     plugged = True
+    takes_large = False
 
     def __init__(self):
         self.sent = []

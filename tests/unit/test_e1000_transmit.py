@@ -154,6 +154,36 @@ def test_senseless_segmentation_sends_nothing(host, mss, size):
     assert host.read(0x40FC) == 1  # TSCTFC
 
 
+def test_a_peer_that_takes_it_gets_a_large_send_whole(host):
+    """The statistics are those of the wire all the same."""
+    host.cable.takes_large = True
+    data = bytes(range(256)) * 100
+    assert send_large(host, data, 1460) == [
+        ethernet(ipv4(tcp(data, 0xFFFF_FF00, 0x19), ident=0xFFFF))]
+    segments = -(-len(data) // 1460)
+    assert [host.read(n) for n in (0x40F8, 0x4080, 0x4088 + 8)] == [
+        1, segments, len(data) + segments * (54 + 4)]
+
+
+def test_what_ip_cannot_carry_is_cut_for_any_peer(host):
+    host.cable.takes_large = True
+    assert len(send_large(host, bytes(65_500), 1460)) == -(-65_500 // 1460)
+
+
+def test_tiny_segments_do_not_pile_up(host, clock):
+    """One descriptor can be thousands of frames: those of the next wait for their turn."""
+    for _ in range(3):
+        send_large(host, bytes(4000), 1)
+    before = len(host.cable.sent)
+    for _ in range(4):
+        host.context(ip=(14, 24, 33), transport=(34, 50, 0), header=54, mss=1,
+                     tucmd=TSE | TCP_CMD | IP_CMD)
+        host.data(bytes(4054), EOP | DEXT | TSE, 0, kind=1)
+    assert before == 4000 and len(host.go()) == 8000
+    clock.advance(ms=1)
+    assert len(host.cable.sent) == 16000
+
+
 def test_vlan_tag_is_inserted(host):
     host.write(CTRL, host.read(CTRL) | 1 << 30)
     frame = ethernet(bytes(60))
