@@ -42,7 +42,7 @@ class CpuLog:
         item.follow(change)
 
     def _state(self) -> str:
-        return registers.text(self.cpu)
+        return registers.text(self.cpu, floating_point=False)
 
     def _block_translated(self, tb: int, pc: int, code: int) -> None:
         block = self.cpu.block(pc)

@@ -24,16 +24,22 @@ def engine(hflags: int) -> capstone.Cs:
 
 def lines(code: bytes, address: int, hflags: int) -> Iterator[str]:
     """One instruction after the other; what is none is shown byte by byte."""
-    decoder = engine(hflags)
     while code:
-        length, mnemonic, operands = next(
-            ((size, *text) for _, size, *text in decoder.disasm_lite(code, address, 1)),
-            (1, ".byte", f"0x{code[0]:02x}"))
-        yield f"0x{address:08x}:  {_octets(code[:min(length, OCTETS)])} {mnemonic:8} {operands}"
-        for at in range(OCTETS, length, OCTETS):
-            yield f"0x{address + at:08x}:  {_octets(code[at:min(length, at + OCTETS)])}".rstrip()
+        length, shown = first(code, address, hflags)
+        yield from shown
         address += length
         code = code[length:]
+
+
+def first(code: bytes, address: int, hflags: int) -> tuple[int, list[str]]:
+    """The first instruction: how many bytes it has, and its lines, of which long ones take two."""
+    length, mnemonic, operands = next(
+        ((size, *text) for _, size, *text in engine(hflags).disasm_lite(code, address, 1)),
+        (1, ".byte", f"0x{code[0]:02x}"))
+    head = f"0x{address:08x}:  {_octets(code[:min(length, OCTETS)])} {mnemonic:8} {operands}"
+    return length, [head, *(
+        f"0x{address + at:08x}:  {_octets(code[at:min(length, at + OCTETS)])}".rstrip()
+        for at in range(OCTETS, length, OCTETS))]
 
 
 def _octets(data: bytes) -> str:

@@ -15,7 +15,7 @@ from pyemu.config import Config, UserError
 from pyemu.cpulog import CpuLog
 from pyemu.drives import commit_all, open_drives
 from pyemu.engine.cpu import EngineError
-from pyemu.gdbstub.stub import Stub
+from pyemu.gdbstub.server import DebugServer
 from pyemu.machine import cmos, layout, linux_boot
 from pyemu.machine.acpi import tables
 from pyemu.machine.block.backend import Backend
@@ -63,15 +63,16 @@ def _run(config: Config, resources: ExitStack) -> int:
     resources.callback(chardevs.close)
     netdevs = Netdevs(config, chardevs.loop, runner)
     resources.callback(netdevs.close)
+    runner.netdevs = netdevs
     parts = _gather(config, runner, chardevs, netdevs, resources)
     runner.machine = Pc(runner.cpu, runner.clock, runner.ports, runner.memory, runner, parts)
     monitors = [Monitor(runner, config, chardevs, ident) for ident in config.monitors]
-    servers: list[Session | Stub] = [
-        Session(runner, config, chardevs, qmp.chardev, qmp.pretty) for qmp in config.qmp]
-    if config.gdb is not None:
-        servers.append(Stub(runner, config, chardevs, config.gdb))
-    for thread in (*monitors, *servers):
-        thread.start()
+    sessions = [Session(runner, config, chardevs, qmp.chardev, qmp.pretty) for qmp in config.qmp]
+    runner.gdb = DebugServer(runner, config, chardevs)
+    for monitor in monitors:
+        monitor.start()
+    for session in sessions:
+        session.start()
     main_loop = _open_window(config, runner, resources) or runner.wait
     start_vnc = _open_vnc(config, runner, resources)
     chardevs.start()
@@ -82,7 +83,7 @@ def _run(config: Config, resources: ExitStack) -> int:
     main_loop()
     chardevs.release_writers()
     runner.join()
-    for server in servers:
+    for server in (*sessions, runner.gdb):
         server.finish()
     if runner.error is not None:
         raise runner.error

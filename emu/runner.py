@@ -41,6 +41,8 @@ class Runner:
         self.memory = Memory(self.cpu)
         self.machine: Any = None
         self.vnc: list[Any] = []  # servers of the screen, for monitors
+        self.netdevs: Any = None  # the host's side of the network, for monitors
+        self.gdb: Any = None  # the debugger's server, likewise
         self.no_reboot = no_reboot
         self.no_shutdown = no_shutdown
         self.state = RunState.PRELAUNCH

@@ -30,6 +30,7 @@ EQUIPMENT_FPU = 0x02
 EQUIPMENT_PS2_MOUSE = 0x04
 
 BOOT_CODES = {"a": 1, "b": 1, "c": 2, "d": 3, "n": 4}  # as the letters of -boot order=
+MOST_BOOT_DEVICES = 3
 NO_SIGNATURE_CHECK = 0x01
 
 DISK_USER_TYPE = 47
@@ -79,9 +80,8 @@ def preset(below_4g: int, above_4g: int = 0, *, cpus: int = 1, boot: str = "cad"
     put(ABOVE_4G, 3, above_4g // UNIT)
     put(OTHER_CPUS, 1, cpus - 1)
 
-    first, second, third = (boot_code(letter) for letter in f"{boot[:3]:3}")
-    cmos[BOOT_1_2] = first | second << 4
-    cmos[BOOT_3] = third << 4 | (0 if check_floppy else NO_SIGNATURE_CHECK)
+    cmos |= {address: value for address, (_, value) in boot_settings(boot[:3]).items()}
+    cmos[BOOT_3] |= 0 if check_floppy else NO_SIGNATURE_CHECK
 
     type_a, type_b = (*floppies, 0, 0)[:2]
     cmos[FLOPPY_TYPES] = type_a << 4 | type_b
@@ -99,6 +99,15 @@ def preset(below_4g: int, above_4g: int = 0, *, cpus: int = 1, boot: str = "cad"
             cmos[DISK_TYPES_EXTENDED + n] = DISK_USER_TYPE
             put_disk(cmos, DISK_PARAMETERS[n], disk)
     return cmos
+
+
+def boot_settings(order: str) -> dict[int, tuple[int, int]]:
+    """By address, which bits hold the order of at most three boot devices, and how they are set.
+
+    Raises ValueError for another letter than those of BOOT_CODES.
+    """
+    first, second, third = (boot_code(letter) for letter in order.ljust(MOST_BOOT_DEVICES))
+    return {BOOT_1_2: (0xFF, first | second << 4), BOOT_3: (0xF0, third << 4)}
 
 
 def boot_code(letter: str) -> int:

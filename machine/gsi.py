@@ -28,6 +28,7 @@ class Gsi(Chip):
     STATE = ("levels",)
 
     def __init__(self, pic: Inputs, ioapic: Inputs):
+        self.counts = dict.fromkeys(range(PINS), 0)  # of rising edges, for statistics
         self._lines: dict[int, Line] = {}
         for n in range(PINS):
             if n == CASCADE:
@@ -52,5 +53,6 @@ class Gsi(Chip):
     def _drive(self, n: int, inputs: list[Callable[[bool], None]], level: bool) -> None:
         if trace_x86_gsi_interrupt:
             trace_x86_gsi_interrupt(n, level)
+        self.counts[n] += level
         for drive in inputs:
             drive(level)

@@ -32,6 +32,7 @@ class Backend:
         self.output = Output(loop, self._watch, self._lose_sink)
         self.source: int | None = None
         self.sink: int | None = None
+        self.stopped = False
         self._paused = False
 
     @property
@@ -44,6 +45,11 @@ class Backend:
 
     def start(self) -> None:
         """Begin to read and write."""
+
+    def stop(self) -> None:
+        """Read and write no more, while the loop goes on. On the I/O thread."""
+        self.stopped = True
+        self.connect(None, None)
 
     def close(self) -> None:
         """Give back what `open` acquired."""

@@ -5,13 +5,17 @@ Its callbacks are short and never block, so that the guest seldom waits for the 
 import heapq
 import itertools
 import os
+import queue
 import selectors
 import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from typing import TypeVar, cast
 
 Callback = Callable[[], None]
+T = TypeVar("T")
+PATIENCE = 5.0  # seconds for an answer from the thread, which never waits itself
 
 
 class IoLoop:
@@ -55,6 +59,27 @@ class IoLoop:
         self._calls.append(function)
         if not self.here():  # else the turn sees to it
             os.eventfd_write(self._bell, 1)
+
+    def ask(self, function: Callable[[], T]) -> T:
+        """Run `function` on the I/O thread; return its result, raise what it raises."""
+        if self.here() or not self.running():
+            return function()
+        outcome: queue.SimpleQueue[tuple[T | None, Exception | None]] = queue.SimpleQueue()
+
+        def run() -> None:
+            try:
+                outcome.put((function(), None))
+            except Exception as error:
+                outcome.put((None, error))
+
+        self.call(run)
+        try:
+            value, error = outcome.get(timeout=PATIENCE)
+        except queue.Empty:
+            raise RuntimeError("the machine has ended") from None
+        if error is not None:
+            raise error
+        return cast(T, value)
 
     def later(self, seconds: float, function: Callback) -> None:
         """Run `function` on the I/O thread, in that many seconds."""

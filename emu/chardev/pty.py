@@ -37,6 +37,8 @@ class Pty(Backend):
         self.on_end_of_input()
 
     def _look(self) -> None:
+        if self.stopped:
+            return
         poll = select.poll()
         poll.register(self._master, select.POLLIN)
         if any(event & select.POLLHUP for _, event in poll.poll(0)):

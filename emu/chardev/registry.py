@@ -74,6 +74,23 @@ class Chardevs:
             backend.start()
         self.loop.start()
 
+    def add(self, config: ChardevConfig) -> None:
+        """Open one more while the machine runs, for `attach` and then `begin`. Raises UserError."""
+        backend = KINDS[config.kind](config, self.loop)
+        self._open(backend)
+        self._backends[config.id] = backend
+
+    def begin(self, ident: str) -> None:
+        """Let bytes flow through one that was added."""
+        self.loop.ask(self._backends[ident].start)
+
+    def remove(self, ident: str) -> None:
+        """Close one that nobody is attached to any more."""
+        backend = self._backends.pop(ident)
+        self._opened.remove(backend)
+        self.loop.ask(backend.stop)
+        backend.close()
+
     def release_writers(self) -> None:
         """Let nobody wait for a slow reader any more: the machine is about to end."""
         for backend in self._opened:
@@ -97,7 +114,7 @@ class Chardevs:
     def describe(self) -> list[tuple[str, str]]:
         """Label and file name of each, for `info chardev`."""
         rows = []
-        for ident, backend in sorted(self._backends.items()):
+        for ident, backend in sorted(self._backends.copy().items()):
             if backend.config.mux:
                 rows.append((ident, "mux"))
                 ident += "-base"

@@ -33,6 +33,11 @@ class Socket(Backend):
         else:
             self._listen()
 
+    def stop(self) -> None:
+        super().stop()
+        if self._listener:
+            self.loop.watch(self._listener.fileno())
+
     def close(self) -> None:
         for end in (self._peer, self._listener):
             if end:

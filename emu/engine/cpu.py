@@ -67,7 +67,7 @@ class Cpu(Vcpu):
                      trace_guest_mem_write, trace_guest_user_syscall_ret):
             hook.on_toggle = lambda on: self.ring()  # the translator has to be told
 
-    # --- registers that only debuggers look at: not while run() executes ---
+    # --- registers that only debuggers look at: not to be set while run() executes ---
 
     def get_st(self, number: int) -> int:
         """ST(number) as its 80 bits."""

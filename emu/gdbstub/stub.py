@@ -70,6 +70,15 @@ class Stub:
         self._queue.put(end)
         self._thread.join(LEAVE_TIME)
 
+    def leave(self) -> None:
+        """Serve no longer, whoever is connected. Not on the thread."""
+        def end() -> None:
+            self.call(self.target.remove_all)
+            self.runner.on_state.remove(self._on_state)
+            self._ended = True
+        self._queue.put(end)
+        self._thread.join(LEAVE_TIME)
+
     # --- on the thread ---
 
     def _main(self) -> None:
@@ -81,6 +90,7 @@ class Stub:
         self._last = b""
         self._waiting = False
         self.runner.pause()
+        self.call(self.target.remove_all)  # those of one who has gone without a word
 
     def _on_state(self, state: RunState) -> None:
         """On the vCPU's thread."""

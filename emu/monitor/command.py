@@ -16,12 +16,26 @@ class UsageError(CommandError):
     """The command was written wrongly; followed by where its help is."""
 
 
+class ExtraneousError(UsageError):
+    """There is more on the line than the command takes."""
+
+
+MISSING = {  # what is said of an argument that is not there, by what it should have been
+    "s": "{names}: string expected",
+    "f": "{names}: filename expected",
+    "d": "{names}: block device name expected",
+    "n": "unexpected end of expression",
+    "b": "Expected 'on' or 'off'",
+}
+
+
 class Command(NamedTuple):
     """run(monitor, arguments) returns the text to print.
 
     names: all spellings, as the help shows them ("stop|s"); usage: its parameters there.
-    required, optional: how many words it takes. complete(monitor, words) offers what the last of
-    `words` can become.
+    required, optional: how many words it takes. kinds: of those required, a letter of MISSING
+    each; without them they are strings. complete(monitor, words) offers what the last of `words`
+    can become.
     """
 
     names: str
@@ -31,6 +45,7 @@ class Command(NamedTuple):
     required: int = 0
     optional: int = 0
     complete: Callable[[Monitor, list[str]], list[str]] = lambda monitor, words: []
+    kinds: str = ""
 
     def answers_to(self, name: str) -> bool:
         return name in self.names.split("|")
@@ -41,9 +56,18 @@ class Command(NamedTuple):
     def check(self, arguments: list[str]) -> None:
         """Raises UsageError unless there are as many arguments as the command takes."""
         if len(arguments) < self.required:
-            raise UsageError(f"{self.names}: string expected")
+            kind = self.kinds[len(arguments):][:1] or "s"
+            raise UsageError(MISSING[kind].format(names=self.names))
         if len(arguments) > self.required + self.optional:
-            raise UsageError(f"{self.names}: extraneous characters at the end of line")
+            raise ExtraneousError
+
+    def carry_out(self, monitor: Monitor, arguments: list[str]) -> str:
+        """Check, and run. Raises CommandError."""
+        try:
+            self.check(arguments)
+            return self.run(monitor, arguments)
+        except ExtraneousError:
+            raise UsageError(f"{self.names}: extraneous characters at the end of line") from None
 
 
 def find(commands: tuple[Command, ...], name: str) -> Command | None:

@@ -2,10 +2,10 @@
 import re
 from collections.abc import Callable
 
-from pyemu.monitor.command import UsageError
+from pyemu.monitor.command import ExtraneousError, UsageError
 
 MASK = (1 << 64) - 1
-TOKEN = re.compile(r"\s*(0[xX][0-9a-fA-F]+|[0-9]+|\$\w+|'.'|.)", re.DOTALL)
+TOKEN = re.compile(r"\s*(0[xX][0-9a-fA-F]+|[0-9]+|\$[\w.]+|'.'|.)", re.DOTALL)
 LEVELS: tuple[dict[str, Callable[[int, int], int]], ...] = (  # binding loosest first
     {"&": lambda a, b: a & b, "|": lambda a, b: a | b, "^": lambda a, b: a ^ b},
     {"+": lambda a, b: a + b, "-": lambda a, b: a - b},
@@ -19,7 +19,7 @@ def evaluate(text: str, register: Callable[[str], int]) -> int:
     parser = _Parser(text, register)
     value = parser.level(0)
     if parser.token:
-        raise UsageError(f"invalid char '{parser.token[0]}' in expression")
+        raise ExtraneousError
     return value
 
 
@@ -60,7 +60,7 @@ class _Parser:
             return value
         if token[0].isdigit():
             return self._number(token)
-        if token[0] == "$" and len(token) > 1:
+        if token[0] == "$":
             try:
                 return self._register(token[1:]) & MASK
             except AttributeError:
@@ -74,7 +74,7 @@ class _Parser:
         try:
             value = int(token, 8 if octal else 0)
         except ValueError:
-            raise UsageError(f"invalid char '{token[-1]}' in expression") from None
+            raise ExtraneousError from None
         if value > MASK:
             raise UsageError("number too large")
         return value

@@ -2,16 +2,18 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from pyemu import __version__
-from pyemu.monitor import registers, screen, vnc
+from pyemu.monitor import devices, interrupts, maps, network, paging, registers, screen, tree, vnc
 from pyemu.monitor.command import Command, CommandError, find, names
-from pyemu.net.registry import describe
+from pyemu.monitor.memory import number
 from pyemu.trace import commands as trace_commands
 
 if TYPE_CHECKING:
     from pyemu.monitor.monitor import Monitor
 
+NO_UUID = bytes(16)
 CACHE_MODES = {"unsafe": "writeback, ignore flushes"}
 PLACES = ("primary master", "primary slave", "secondary master", "secondary slave")
 
@@ -22,8 +24,7 @@ def info(monitor: Monitor, arguments: list[str]) -> str:
     subcommand = find(SUBCOMMANDS, arguments[0])
     if subcommand is None:
         raise CommandError(f"unknown command: 'info {' '.join(arguments)}'")
-    subcommand.check(arguments[1:])
-    return subcommand.run(monitor, arguments[1:])
+    return subcommand.carry_out(monitor, arguments[1:])
 
 
 def listing() -> str:
@@ -66,12 +67,30 @@ def name(monitor: Monitor, arguments: list[str]) -> str:
     return monitor.config.name
 
 
-def network(monitor: Monitor, arguments: list[str]) -> str:
-    return describe(monitor.config)
+def cpus(monitor: Monitor, arguments: list[str]) -> str:
+    return f"* CPU #0: thread_id={monitor.runner.thread_id}"
+
+
+def kvm(monitor: Monitor, arguments: list[str]) -> str:
+    return "kvm support: disabled"
+
+
+def memory_size(monitor: Monitor, arguments: list[str]) -> str:
+    return f"base memory: {monitor.config.ram_bytes}\nplugged memory: 0"
+
+
+def numa(monitor: Monitor, arguments: list[str]) -> str:
+    return "0 nodes"
+
+
+def uuid(monitor: Monitor, arguments: list[str]) -> str:
+    return str(UUID(bytes=NO_UUID))
 
 
 def show_registers(monitor: Monitor, arguments: list[str]) -> str:
     runner = monitor.runner
+    if arguments and arguments != ["-a"] and (index := number(monitor, arguments[0])):
+        return f"CPU#{index} not available"
     return "\nCPU#0\n" + runner.call(lambda: registers.text(runner.cpu))
 
 
@@ -90,25 +109,33 @@ def version(monitor: Monitor, arguments: list[str]) -> str:
     return __version__
 
 
-SUBCOMMANDS = (
+SUBCOMMANDS = tuple(sorted((
+    *devices.INFO, *interrupts.INFO, *maps.INFO, *network.INFO, *paging.INFO, *tree.INFO,
     Command("block", "[device]", "show info of one block device or all block devices", block,
             optional=1, complete=lambda monitor, words: [
                 drive.name for drive in monitor.config.drives]),
     Command("chardev", "", "show the character devices", chardev),
+    Command("cpus", "", "show infos for each CPU", cpus),
     Command("history", "", "show the command line history", history),
+    Command("kvm", "", "show KVM information", kvm),
+    Command("memory_size_summary", "", "show the amount of initially allocated and present "
+            "hotpluggable (if enabled) memory in bytes.", memory_size),
     Command("mice", "", "show which guest mouse is receiving events", screen.mice),
     Command("name", "", "show the current VM name", name),
-    Command("network", "", "show the network state", network),
-    Command("registers", "", "show the cpu registers", show_registers),
+    Command("numa", "", "show NUMA information", numa),
+    Command("registers", "[-a|vcpu]", "show the cpu registers (-a: show register info for all "
+            "cpus; vcpu: specific vCPU to query; show the current CPU's registers if no argument "
+            "is specified)", show_registers, optional=1),
     Command("status", "", "show the current VM status (running|paused)", status),
     Command("trace-events", "[name]",
             "show available trace-events & their state (name: event name pattern)",
             trace_events, optional=1,
             complete=lambda monitor, words: trace_commands.complete(
                 ["info", "trace-events", *words])),
+    Command("uuid", "", "show the current VM UUID", uuid),
     Command("version", "", "show the version of pyemu", version),
     Command("vnc", "", "show the vnc server status", vnc.info),
-)
+), key=lambda command: command.names))
 COMMANDS = (
     Command("info", "[subcommand]", "show various information about the system state", info,
             optional=3, complete=complete),

@@ -1,10 +1,11 @@
-"""Commands that look at memory, ports and numbers: x, xp, i, o, print, pmemsave."""
+"""Commands that look at memory, ports and numbers: x, xp, i, o, print."""
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from pyemu.memory import END, PAGE
 from pyemu.monitor import registers
 from pyemu.monitor.command import Command, CommandError, UsageError
 from pyemu.monitor.expression import evaluate
@@ -12,14 +13,12 @@ from pyemu.monitor.expression import evaluate
 if TYPE_CHECKING:
     from pyemu.monitor.monitor import Monitor
 
-PAGE = 4096
 LINE = 16  # bytes a line
 SIZES = {"b": 1, "h": 2, "w": 4, "g": 8}
 PORT_SIZES = {1: "b", 2: "w", 4: "l"}
 BASES = {"x": 16, "d": 10, "u": 10, "o": 8}
-LONGEST_INSTRUCTION = 15  # bytes
+ESCAPED = {0x0a: "\\n", 0x0d: "\\r", ord("'"): "\\'", ord("\\"): "\\\\"}
 MOST = 1 << 20  # values in one dump
-COPY = 1 << 20  # bytes that pmemsave moves at a time
 
 
 class Format(NamedTuple):
@@ -66,14 +65,10 @@ def shown(value: int, letter: str, size: int) -> str:
     """One value of `size` bytes, as wide as the widest."""
     bits = 8 * size
     if letter == "c":
-        character = chr(value & 0xff)
-        if character in "'\\":
-            return f"'\\{character}'"
-        if not " " <= character < "\x7f":
-            character = {"\n": "\\n", "\r": "\\r"}.get(character, f"\\x{value & 0xff:02x}")
-        return f"'{character}'"
-    if letter == "d" and value >> bits - 1:
-        value -= 1 << bits
+        character = chr(value) if 0x20 <= value < 0x7f else f"\\x{value:02x}"
+        return f"'{ESCAPED.get(value, character)}'"
+    if letter == "d" and value >> 63:  # shorter ones have no sign
+        value -= 1 << 64
     if letter == "x":
         return f"0x{value:0{2 * size}x}"
     if letter == "o":
@@ -92,9 +87,9 @@ def dump(monitor: Monitor, arguments: list[str], read: Callable[[int, int], byte
     if form.letter == "i":
         return disassemble(monitor, form.repeat, address, read)
     size = 1 if form.letter == "c" else form.size
-    line_bytes = 8 if size == 1 else LINE
+    line_bytes = 8 if form.size == 1 else LINE
     lines = []
-    end = address + form.repeat * size
+    end = address + form.repeat * form.size
     while address < end:
         head = f"{address:016x}:"
         try:
@@ -111,24 +106,16 @@ def dump(monitor: Monitor, arguments: list[str], read: Callable[[int, int], byte
 
 def disassemble(monitor: Monitor, count: int, address: int,
                 read: Callable[[int, int], bytes]) -> str:
-    import capstone
+    from pyemu import disassembly  # late: it brings in capstone
     cpu = monitor.runner.cpu
-    hflags, attributes = monitor.runner.call(lambda: (cpu.hflags, cpu.cs[3]))
-    if hflags & registers.CODE_64:
-        mode = capstone.CS_MODE_64
-    elif attributes & registers.BIG:
-        mode = capstone.CS_MODE_32
-    else:
-        mode = capstone.CS_MODE_16
-    engine = capstone.Cs(capstone.CS_ARCH_X86, mode)
-    engine.syntax = capstone.CS_OPT_SYNTAX_ATT
-    lines = []
+    hflags = monitor.runner.call(lambda: cpu.hflags)
+    lines: list[str] = []
     for _ in range(count):
         code = b""
         try:
-            code = read(address, LONGEST_INSTRUCTION)
+            code = read(address, disassembly.LONGEST)
         except CommandError:  # perhaps only its end is not there
-            for length in range(1, LONGEST_INSTRUCTION):
+            for length in range(1, disassembly.LONGEST):
                 try:
                     code = read(address, length)
                 except CommandError:
@@ -136,11 +123,8 @@ def disassemble(monitor: Monitor, count: int, address: int,
         if not code:
             lines.append(f"0x{address:08x}:  Cannot access memory")
             break
-        length, mnemonic, operands = next(
-            ((size, *text) for _, size, *text in engine.disasm_lite(code, address, 1)),
-            (1, ".byte", f"0x{code[0]:02x}"))
-        octets = " ".join(f"{byte:02x}" for byte in code[:length])
-        lines.append(f"0x{address:08x}:  {octets:24} {mnemonic:8} {operands}".rstrip())
+        length, shown = disassembly.first(code, address, hflags)
+        lines += shown
         address += length
     return "\n".join(lines)
 
@@ -156,8 +140,18 @@ def dump_virtual(monitor: Monitor, arguments: list[str]) -> str:
 
 
 def read_physical(monitor: Monitor, address: int, length: int) -> bytes:
-    runner = monitor.runner
-    return runner.call(lambda: runner.memory.peek(address, length))
+    """Raises CommandError where nothing answers."""
+    return monitor.runner.call(lambda: _peek(monitor.runner.memory, address, length))
+
+
+def _peek(memory: Any, address: int, length: int) -> bytes:
+    at = address
+    while at < address + length:
+        region = memory.find(at)
+        if at >= END or region.kind == "gap":
+            raise CommandError("Cannot access memory")
+        at = region.end
+    return memory.peek(address, length)
 
 
 def read_virtual(monitor: Monitor, address: int, length: int) -> bytes:
@@ -171,7 +165,7 @@ def read_virtual(monitor: Monitor, address: int, length: int) -> bytes:
             physical = runner.cpu.translate(here)
             if physical < 0:
                 raise CommandError("Cannot access memory")
-            data += runner.memory.peek(physical, min(length - len(data), PAGE - here % PAGE))
+            data += _peek(runner.memory, physical, min(length - len(data), PAGE - here % PAGE))
         return data
     return runner.call(read)
 
@@ -198,22 +192,13 @@ def port_size(form: Format) -> int:
 
 def print_value(monitor: Monitor, arguments: list[str]) -> str:
     form, value = last_number(monitor, arguments)
-    if form.letter in "xi":
-        return hex(value)
+    if form.letter == "x":
+        return hex(value) if value else "0"
     if form.letter == "o":
         return octal(value)
-    return shown(value, form.letter, 8).lstrip()
-
-
-def save_physical(monitor: Monitor, arguments: list[str]) -> str:
-    address, size = (number(monitor, text) for text in arguments[:2])
-    try:
-        with open(arguments[2], "wb") as file:
-            for at in range(0, size, COPY):
-                file.write(read_physical(monitor, address + at, min(COPY, size - at)))
-    except OSError as error:
-        raise CommandError(f"Error: Could not open '{arguments[2]}': {error.strerror}") from None
-    return ""
+    if form.letter == "c":
+        return shown(value & 0xffff_ffff, "c", 4)
+    return shown(value, "d" if form.letter == "i" else form.letter, 8).lstrip()
 
 
 ANY = 64  # words of an expression
@@ -227,7 +212,4 @@ COMMANDS = (
     Command("print|p", "/fmt expr",
             "print expression value (use $reg for CPU register access)", print_value,
             optional=ANY),
-    Command("pmemsave", "addr size file",
-            "save to disk physical memory dump starting at 'addr' of size 'size'",
-            save_physical, required=3),
 )

@@ -10,7 +10,20 @@ from typing import Any
 from pyemu import __version__
 from pyemu.chardev.registry import Chardevs
 from pyemu.config import Config
-from pyemu.monitor import command, general, info, keys, machine, memory, screen, tracing, vnc
+from pyemu.monitor import (
+    command,
+    general,
+    info,
+    keys,
+    machine,
+    memory,
+    network,
+    paging,
+    saving,
+    screen,
+    tracing,
+    vnc,
+)
 from pyemu.monitor.command import CommandError, UsageError
 from pyemu.monitor.lineedit import LineEditor
 from pyemu.trace.hooks import trace_handle_hmp_command
@@ -18,7 +31,8 @@ from pyemu.trace.hooks import trace_handle_hmp_command
 PROMPT = "(qemu) "  # what people's scripts wait for
 COMMANDS = tuple(sorted(
     (*general.COMMANDS, *info.COMMANDS, *keys.COMMANDS, *machine.COMMANDS, *memory.COMMANDS,
-     *screen.COMMANDS, *tracing.COMMANDS, *vnc.COMMANDS),
+     *network.COMMANDS, *paging.COMMANDS, *saving.COMMANDS, *screen.COMMANDS,
+     *tracing.COMMANDS, *vnc.COMMANDS),
     key=lambda command: command.names))
 
 
@@ -77,10 +91,10 @@ class Monitor:
         if found is None:
             return f"unknown command: '{line.strip()}'"
         try:
-            found.check(words[1:])
-            return found.run(self, words[1:])
+            return found.carry_out(self, words[1:])
         except UsageError as error:
-            return f'{error}\nTry "help {head}" for more information'
+            topic = " ".join(words[:2]) if head == "info" else head
+            return f'{error}\nTry "help {topic}" for more information'
         except CommandError as error:
             return str(error)
         except Exception as error:  # a fault of ours, or the machine has just ended

@@ -1,4 +1,5 @@
 """The CPU's registers by name and as the text of `info registers`, in QEMU's layout."""
+from collections.abc import Iterable
 from typing import Any
 
 # Bits of hflags, the translator's summary of the CPU's mode
@@ -26,6 +27,10 @@ TYPES = (("Reserved", "TSS16-avl", "LDT", "TSS16-busy", "CallGate16", "TaskGate"
           "Reserved", "Reserved", "TSS64-avl", "Reserved", "TSS64-busy", "CallGate64",
           "Reserved", "IntGate64", "TrapGate64"))
 
+QUAD = (1 << 64) - 1
+FPU_TOP_SHIFT = 11  # in the status word
+EMPTY = 3  # in the tag word, two bits a register
+
 FLAGS = (("D", 10), ("O", 11), ("S", 7), ("Z", 6), ("A", 4), ("P", 2), ("C", 0))
 ROWS_32 = (("ax", "bx", "cx", "dx"), ("si", "di", "bp", "sp"))
 ROWS_64 = (*ROWS_32, ("8", "9", "10", "11"), ("12", "13", "14", "15"))
@@ -42,8 +47,9 @@ def value(cpu: Any, name: str) -> int:
         return cpu.rflags
     if name == "pc":
         return cpu.cs[1] + cpu.rip
-    if name in SEGMENTS:
-        return getattr(cpu, name)[0]
+    segment, dot, part = name.partition(".")
+    if segment in SEGMENTS and part == ("base" if dot else ""):
+        return getattr(cpu, segment)[1 if dot else 0]
     if name in PLAIN:
         return getattr(cpu, name)
     if name[:1] == "e" and "r" + name[1:] in (*WIDE[:8], "rip"):
@@ -51,8 +57,8 @@ def value(cpu: Any, name: str) -> int:
     raise AttributeError(name)
 
 
-def text(cpu: Any) -> str:
-    """All registers that the CPU shows. On the vCPU's thread."""
+def text(cpu: Any, floating_point: bool = True) -> str:
+    """All registers that the CPU shows, or not those of FPU and SSE. On the vCPU's thread."""
     hflags = cpu.hflags
     long_mode = bool(hflags & LONG_MODE)
     wide = bool(hflags & CODE_64)
@@ -61,7 +67,7 @@ def text(cpu: Any) -> str:
         lines.append(" ".join(_general(cpu, name, wide) for name in row))
     flags = "".join(letter if cpu.rflags >> bit & 1 else "-" for letter, bit in FLAGS)
     mode = (f"[{flags}] CPL={hflags & CPL} II={int(bool(hflags & INHIBIT_IRQ))} "
-            f"SMM={int(bool(hflags & SMM))}")
+            f"A20={int(cpu.a20)} SMM={int(bool(hflags & SMM))} HLT={int(cpu.halted)}")
     if wide:
         lines.append(f"RIP={cpu.rip:016x} RFL={cpu.rflags:08x} {mode}")
     else:
@@ -70,7 +76,7 @@ def text(cpu: Any) -> str:
     for name in SEGMENTS:
         selector, base, limit, attributes = getattr(cpu, name)
         line = (f"{name.upper():3}={selector:04x} {base:0{digits}x} {limit:08x} "
-                f"{attributes & 0x00f0ff00:08x}")
+                f"{attributes & 0x00ffff00:08x}")
         lines.append(line + _description(name, attributes, hflags))
     for name in ("gdt", "idt"):
         _, base, limit, _ = getattr(cpu, name)
@@ -80,8 +86,30 @@ def text(cpu: Any) -> str:
     lines.append(" ".join(f"DR{n}={getattr(cpu, f'dr{n}'):016x}" for n in range(4)) + " ")
     lines.append(f"DR6={cpu.dr6:016x} DR7={cpu.dr7:016x}")
     lines.append(f"EFER={cpu.efer:016x}")
-    lines.append(f"FCW={cpu.fpu_control:04x} MXCSR={cpu.mxcsr:08x}")
+    if floating_point:
+        lines += _floating_point(cpu)
+        lines += _pairs(
+            f"XMM{number:02}={cpu.get_xmm(number) >> 64:016x} {cpu.get_xmm(number) & QUAD:016x}"
+            for number in range(16 if wide else 8))
     return "\n".join(lines)
+
+
+def _floating_point(cpu: Any) -> list[str]:
+    """The FPU's registers by their places, not as the stack of which `top` is the first."""
+    status, tags = cpu.get_fpu_word("fstat"), cpu.get_fpu_word("ftag")
+    top = status >> FPU_TOP_SHIFT & 7
+    used = sum((tags >> 2 * place & EMPTY != EMPTY) << place for place in range(8))
+    places = [cpu.get_st((place - top) % 8) for place in range(8)]
+    return [f"FCW={cpu.fpu_control:04x} FSW={status:04x} [ST={top}] FTW={used:02x} "
+            f"MXCSR={cpu.mxcsr:08x}",
+            *_pairs(f"FPR{place}={value & QUAD:016x} {value >> 64:04x}"
+                    for place, value in enumerate(places))]
+
+
+def _pairs(texts: Iterable[str]) -> list[str]:
+    """Two a line."""
+    every = iter(texts)
+    return [f"{first} {second}" for first, second in zip(every, every, strict=True)]
 
 
 def _general(cpu: Any, name: str, wide: bool) -> str:

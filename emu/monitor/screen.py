@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING
 
 from pyemu.machine import ps2_mouse
 from pyemu.monitor.command import Command, CommandError, UsageError
+from pyemu.monitor.memory import number
 
 if TYPE_CHECKING:
     from pyemu.monitor.monitor import Monitor
 
 DEVICES = ("VGA", "vga")
 DEFAULT_FORMAT = "ppm"
-MOUSE = 2  # the index that QEMU gives to the PS/2 mouse
+KEYBOARD, MOUSE = 1, 2  # the indices that QEMU gives them
 BUTTONS = ((1, ps2_mouse.LEFT), (2, ps2_mouse.MIDDLE), (4, ps2_mouse.RIGHT))  # bits of the state
 
 
@@ -59,7 +60,7 @@ def mouse_move(monitor: Monitor, arguments: list[str]) -> str:
 
 
 def mouse_button(monitor: Monitor, arguments: list[str]) -> str:
-    state = _number(arguments[0])
+    state = number(monitor, arguments[0])
     held = sum(button for bit, button in BUTTONS if state & bit)
     runner = monitor.runner
     runner.call(lambda: runner.machine.mouse.button(held))
@@ -67,7 +68,9 @@ def mouse_button(monitor: Monitor, arguments: list[str]) -> str:
 
 
 def mouse_set(monitor: Monitor, arguments: list[str]) -> str:
-    index = _number(arguments[0])
+    index = number(monitor, arguments[0])
+    if index == KEYBOARD:
+        raise CommandError("Input device 'QEMU PS/2 Keyboard' is not a mouse")
     if index != MOUSE:
         raise CommandError(f"Mouse at index '{index}' not found")
     return ""
@@ -92,7 +95,7 @@ COMMANDS = (
     Command("mouse_move", "dx dy [dz]", "send mouse move events", mouse_move, required=2,
             optional=1),
     Command("mouse_button", "state", "change mouse button state (1=L, 2=M, 4=R)", mouse_button,
-            required=1),
+            required=1, kinds="n"),
     Command("mouse_set", "index", "set which mouse device receives events", mouse_set,
-            required=1),
+            required=1, kinds="n"),
 )

@@ -1,10 +1,12 @@
-"""Commands that switch events and steer the trace file."""
+"""Commands that switch events and steer the trace file and the log."""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from pyemu.monitor.command import Command
 from pyemu.trace import commands as trace_commands
+from pyemu.trace import log as trace_log
+from pyemu.trace.options import TraceError
 
 if TYPE_CHECKING:
     from pyemu.monitor.monitor import Monitor
@@ -19,7 +21,29 @@ def trace_file(monitor: Monitor, arguments: list[str]) -> str:
     return monitor.runner.call(lambda: trace_commands.trace_file(*arguments))
 
 
+def log(monitor: Monitor, arguments: list[str]) -> str:
+    try:
+        monitor.runner.call(lambda: trace_log.choose(arguments[0]))
+    except trace_log.UnknownItem:
+        return trace_log.help_text().replace('"-d trace:help"', '"log trace:help"')
+    except TraceError as error:
+        return str(error)
+    return ""
+
+
+def logfile(monitor: Monitor, arguments: list[str]) -> str:
+    file = arguments[0]
+    try:
+        monitor.runner.call(lambda: trace_log.set_file(file))
+    except TraceError as error:
+        return f"Error opening logfile {str(error).removeprefix('-D ')}"
+    return ""
+
+
 COMMANDS = (
+    Command("log", "item1[,...]", "activate logging of the specified items", log, required=1,
+            complete=lambda monitor, words: ["none", *trace_log.items]),
+    Command("logfile", "filename", "output logs to 'filename'", logfile, required=1, kinds="f"),
     Command("trace-event", "name on|off", "changes status of a specific trace event",
             trace_event, required=1, optional=1,
             complete=lambda monitor, words: trace_commands.complete(["trace-event", *words])),

@@ -47,6 +47,9 @@ class Netdevs:
         """What a card that names this netdev is plugged into."""
         return self._cables[ident] if ident is not None else Unplugged()
 
+    def user_networks(self) -> list[UserNetwork]:
+        return [backend for backend in self._backends if isinstance(backend, UserNetwork)]
+
     def start(self) -> None:
         for backend in self._backends:
             self.loop.call(backend.start)

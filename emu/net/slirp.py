@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 from pyemu.config import HostForward, UserError, UserNetConfig
 
+GLIB = "libglib-2.0.so.0"  # whose memory the library hands out
 LIBRARY, PACKAGE = "libslirp.so.0", "libslirp0"
 CONFIG_VERSION = 1
 READABLE, WRITABLE, URGENT, ERROR, HANG_UP = 1, 2, 4, 8, 16  # events of a descriptor
@@ -117,6 +118,9 @@ def load() -> Any:
     library.slirp_pollfds_fill.argtypes = [c_void_p, POINTER(c_uint32), AddPoll, c_void_p]
     library.slirp_pollfds_poll.argtypes = [c_void_p, c_int, GetEvents, c_void_p]
     library.slirp_add_hostfwd.argtypes = [c_void_p, c_int, In4, c_int, In4, c_int]
+    library.slirp_remove_hostfwd.argtypes = [c_void_p, c_int, In4, c_int]
+    library.slirp_connection_info.argtypes = [c_void_p]
+    library.slirp_connection_info.restype = c_void_p
     return library
 
 
@@ -157,6 +161,19 @@ class Slirp:
                 self._slirp, forward.udp, In4.of(forward.host_address), forward.host_port,
                 In4.of(forward.guest_address), forward.guest_port) < 0:
             raise UserError(f"Could not set up host forwarding rule '{forward.text}'")
+
+    def remove_forward(self, udp: bool, host_address: str, host_port: int) -> bool:
+        """Listen there no longer; False if nobody did."""
+        return self._library.slirp_remove_hostfwd(
+            self._slirp, udp, In4.of(host_address), host_port) >= 0
+
+    def connections(self) -> str:
+        """A table of them, as text."""
+        text = self._library.slirp_connection_info(self._slirp)
+        try:
+            return ctypes.string_at(text).decode(errors="replace")
+        finally:
+            ctypes.CDLL(GLIB).g_free(c_void_p(text))
 
     def input(self, frames: list[bytes]) -> None:
         """Frames from the guest."""

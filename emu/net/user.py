@@ -1,5 +1,5 @@
 """User networking: the guest's packets end in libslirp, which talks by sockets of the host."""
-from pyemu.config import UserNetConfig
+from pyemu.config import HostForward, UserNetConfig
 from pyemu.net.backend import Backend
 from pyemu.net.slirp import ERROR, FOREVER, HANG_UP, READABLE, URGENT, WRITABLE, Slirp
 from pyemu.trace.hooks import trace_slirp_guest_error
@@ -40,6 +40,21 @@ class UserNetwork(Backend):
         if not self._closed:
             self._slirp.input(frames)
             self._watch()
+
+    # --- what the monitor asks, on the I/O thread ---
+
+    def add_forward(self, forward: HostForward) -> None:
+        """Raises UserError."""
+        self._slirp.add_forward(forward)
+        self._watch()
+
+    def remove_forward(self, udp: bool, host_address: str, host_port: int) -> bool:
+        found = self._slirp.remove_forward(udp, host_address, host_port)
+        self._watch()
+        return found
+
+    def connections(self) -> str:
+        return self._slirp.connections()
 
     # --- what the stack calls ---
 

@@ -190,7 +190,7 @@ def _user(found: Pairs, ident: str, source: str) -> UserNetConfig:
         raise UserError(f"tftp={new.tftp}: no such directory")
     new.tftp_server = values.get("tftp-server-name", "")
     new.bootfile = values.get("bootfile", "")
-    new.forwards = [_forward(value) for key, value in found if key == "hostfwd"]
+    new.forwards = [forward(value) for key, value in found if key == "hostfwd"]
     return new
 
 
@@ -221,7 +221,8 @@ def _address(text: str, complaint: str) -> IPv4Address:
         raise UserError(complaint) from None
 
 
-def _forward(text: str) -> HostForward:
+def forward(text: str) -> HostForward:
+    """A rule of hostfwd=. Raises UserError."""
     rule = re.fullmatch(r"(tcp|udp|):([^:]*):([0-9]{1,5})-([^:]*):([0-9]{1,5})", text, re.ASCII)
     wrong = f"Invalid host forwarding rule '{text}'"
     if not rule:

@@ -23,12 +23,15 @@ class FakeRunner:
         self.clock = Clock(source=lambda: 0)
         ram = bytes(range(256)) * 256
         self.memory = SimpleNamespace(
-            peek=lambda address, length: ram[address:address + length].ljust(length, b"\xff"))
+            peek=lambda address, length: ram[address:address + length],
+            find=lambda address: SimpleNamespace(
+                end=len(ram), kind="ram" if address < len(ram) else "gap"))
         self.cpu = SimpleNamespace(
             translate=lambda address: address if address < len(ram) else -1)
         image = SimpleNamespace(format="raw", read_only=False, size=MIB)
         self.machine = SimpleNamespace(
-            drives=[image], keyboard=Keyboard(), mouse=Mouse(), pci=SimpleNamespace(devices={}))
+            drives=[image], keyboard=Keyboard(), mouse=Mouse(), nics=[],
+            pci=SimpleNamespace(devices={}))
 
     def status(self):
         return self.state

@@ -62,6 +62,18 @@ static PyObject *get_can_wake(Vcpu *vcpu, void *closure)
     return PyBool_FromLong(vcpu->stopping || deliver_pending(vcpu));
 }
 
+static PyObject *get_halted(Vcpu *vcpu, void *closure)
+{
+    (void)closure;
+    return PyBool_FromLong(vcpu->cpu->halted);
+}
+
+static PyObject *get_a20(Vcpu *vcpu, void *closure)
+{
+    (void)closure;
+    return PyBool_FromLong(vcpu->env->a20_mask == -1);
+}
+
 #define REGISTER(name, field) {name, (getter)get_field, (setter)set_field, NULL, FIELD(field)}
 #define SEGMENT(name, field) \
     {name, (getter)get_segment, NULL, "(selector, base, limit, flags)", \
@@ -86,6 +98,8 @@ PyGetSetDef state_members[] = {
     {"rflags", (getter)get_rflags, (setter)set_rflags, "flags, the arithmetic ones included", NULL},
     {"watch_hit", (getter)debug_get_watch_hit, NULL, "index of the watchpoint that ended run(), or -1",
      NULL},
+    {"halted", (getter)get_halted, NULL, "whether the CPU is in HLT", NULL},
+    {"a20", (getter)get_a20, NULL, "whether address line 20 is let through", NULL},
     {"can_wake", (getter)get_can_wake, NULL, "whether a CPU in HLT would go on", NULL},
     {0},
 };

@@ -7,8 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pyemu import __version__
-from pyemu.machine import pci
-from pyemu.machine.pci_bar import BAR_IO, BAR_PREFETCHABLE
+from pyemu.monitor import devices
 from pyemu.monitor.qmp.schema import SCHEMA, VERSION
 
 if TYPE_CHECKING:
@@ -18,10 +17,6 @@ if TYPE_CHECKING:
 
 CPU_PATH = "/machine/unattached/device[0]"  # where QEMU's object tree has the first CPU
 BLOCK = 512  # bytes, stat's unit
-CLASSES = {  # class and subclass
-    0x0101: "IDE controller", 0x0200: "Ethernet controller", 0x0300: "VGA controller",
-    0x0600: "Host bridge", 0x0601: "ISA bridge", 0x0680: "Bridge",
-}
 
 
 def version_info() -> dict[str, Any]:
@@ -98,34 +93,8 @@ def _inserted(drive: DriveConfig, image: Backend) -> dict[str, Any]:
 
 def pci_devices(session: Session) -> list[dict[str, Any]]:
     runner = session.runner
-    return runner.call(lambda: [{"bus": 0, "devices": [
-        _pci_device(device) for _, device in sorted(runner.machine.pci.devices.items())]}])
-
-
-def _pci_device(device: pci.PciDevice) -> dict[str, Any]:
-    register = device.register
-    number = register(pci.CLASS_CODE, 3) >> 8
-    described = {"desc": CLASSES[number]} if number in CLASSES else {}
-    return {
-        "bus": 0, "slot": device.slot, "function": device.function, "qdev_id": "",
-        "class_info": {"class": number, **described},
-        "id": {"vendor": register(pci.VENDOR_ID, 2), "device": register(pci.DEVICE_ID, 2),
-               "subsystem-vendor": register(pci.SUBSYSTEM_VENDOR_ID, 2),
-               "subsystem": register(pci.SUBSYSTEM_ID, 2)},
-        "irq_pin": device.pin,
-        **({"irq": register(pci.INTERRUPT_LINE, 1)} if device.pin else {}),
-        "regions": [_region(window) for window in device.windows if window.number is not None],
-    }
-
-
-def _region(window: Any) -> dict[str, Any]:
-    flags = window.bar.flags
-    region = {"bar": window.number, "size": window.bar.size,
-              "address": -1 if window.base is None else window.base}
-    if flags & BAR_IO:
-        return {**region, "type": "io"}
-    return {**region, "type": "memory", "prefetch": bool(flags & BAR_PREFETCHABLE),
-            "mem_type_64": False}
+    return runner.call(lambda: [
+        {"bus": 0, "devices": devices.described(runner.machine, session.config)}])
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {

@@ -6,16 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from pyemu.machine import ps2_mouse
 from pyemu.machine.keymap import NUMBERS
-from pyemu.monitor import memory
+from pyemu.monitor import memory, saving
 from pyemu.monitor.command import CommandError
-from pyemu.monitor.expression import MASK
 from pyemu.monitor.keys import HOLD, MILLISECOND, schedule
 from pyemu.monitor.qmp.types import QmpError
 
 if TYPE_CHECKING:
     from pyemu.monitor.qmp.session import Session
 
-COPY = 1 << 20  # bytes that are saved at a time
 BUTTONS = {"left": ps2_mouse.LEFT, "middle": ps2_mouse.MIDDLE, "right": ps2_mouse.RIGHT,
            "side": ps2_mouse.SIDE, "extra": ps2_mouse.EXTRA}
 WHEEL = {"wheel-up": -1, "wheel-down": 1}
@@ -104,27 +102,18 @@ def carry_out(machine: Any, kind: str, data: dict[str, Any]) -> None:
 
 def save_virtual(session: Session, val: int, size: int, filename: str, cpu_index: int = 0) -> None:
     check_cpu(cpu_index)
-    save(filename, val, size, lambda address, length: memory.read_virtual(
-        session.hmp, address, length))
+    save(session, memory.read_virtual, val, size, filename)
 
 
 def save_physical(session: Session, val: int, size: int, filename: str) -> None:
-    save(filename, val, size, lambda address, length: memory.read_physical(
-        session.hmp, address, length))
+    save(session, memory.read_physical, val, size, filename)
 
 
-def save(filename: str, start: int, size: int, read: Callable[[int, int], bytes]) -> None:
-    """Copy guest memory; read(address, length) raises CommandError."""
+def save(session: Session, read: saving.Reader, start: int, size: int, filename: str) -> None:
     try:
-        with open(filename, "wb") as file:
-            for at in range(0, size, COPY):
-                length = min(COPY, size - at)
-                file.write(read(start + at & MASK, length))
-    except CommandError:
-        raise QmpError(f"Invalid addr 0x{start & MASK:016x}/size {size} specified") from None
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise QmpError(f"Could not open '{filename}': {reason}") from None
+        saving.save(session.hmp, read, start, size, filename)
+    except CommandError as error:
+        raise QmpError(str(error)) from None
 
 
 COMMANDS: dict[str, Callable[..., Any]] = {
