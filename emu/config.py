@@ -37,7 +37,7 @@ class DriveConfig:
     interface: str = "ide"
     snapshot: bool = False  # keep writes in memory
     read_only: bool = False
-    cache: str = "writeback"  # or "writethrough", "unsafe"
+    cache: str = "writeback"  # or another of machine.block.cache.CACHES
     discard: bool = False  # what the guest needs no more gives its room back to the host
     werror: str = "enospc"  # what a failure to write leads to: report, ignore, enospc, stop
     rerror: str = "report"  # or "ignore", "stop"

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from pyemu.config import UserError
 from pyemu.machine.block.base import SECTOR, BlockDevice, BlockError
-from pyemu.machine.block.open import open_node, set_cache
+from pyemu.machine.block.cache import CACHES, Cache
+from pyemu.machine.block.open import open_node, set_no_flush
 from pyemu.options.keyvalue import SUFFIXES
 
 PROGRAM = "pyemu-img"
-CACHES = ("writeback", "writethrough", "unsafe")
 
 
 class Arguments:
@@ -53,12 +53,12 @@ class Arguments:
         """The image format that was named; `open_one` complains of an unknown one."""
         return self.values.get(name)
 
-    def unsafe(self, name: str = "t", default: str = "writeback") -> bool:
-        """Whether a cache mode says that nothing need be flushed."""
+    def cache(self, name: str = "t", default: str = "writeback") -> Cache:
+        """The cache mode that was named. Raises UserError."""
         mode = self.values.get(name, default)
         if mode not in CACHES:
             raise UserError(f"Invalid cache option: {mode}")
-        return mode == "unsafe"
+        return CACHES[mode]
 
 
 def size_of(text: str, complaint: str = "Invalid image size specified") -> int:
@@ -91,14 +91,15 @@ def human_size(value: int) -> str:
 
 
 def open_one(path: str, format: str | None = None, writable: bool = False, share: bool = False,
-             mend: bool = True, unsafe: bool = False) -> tuple[BlockDevice, str]:
+             mend: bool = True, cache: Cache = CACHES["writeback"]) -> tuple[BlockDevice, str]:
     """An image and its format. share: do not care who else uses it. Raises UserError."""
     report: Callable[[str], None] = warn if writable else lambda text: None
     try:
-        node, format = open_node(path, format, not writable, report, lock=not share, mend=mend)
+        node, format = open_node(path, format, not writable, report, lock=not share, mend=mend,
+                                 direct=cache.direct)
     except BlockError as error:
         raise UserError(f"Could not open '{path}': {error}") from None
-    set_cache(node, "unsafe" if unsafe else "writeback")
+    set_no_flush(node, cache.no_flush)
     return node, format
 
 

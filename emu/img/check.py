@@ -17,9 +17,9 @@ def check(words: list[str]) -> int:
     if repair not in (None, "leaks", "all"):
         raise UserError(f"-r option expects 'leaks' or 'all', not '{repair}'")
     as_json = arguments.json()
-    arguments.unsafe("T")
+    cache = arguments.cache("T")
     node, format = open_one(path, arguments.format(), writable=bool(repair),
-                            share="U" in arguments, mend=False)
+                            share="U" in arguments, mend=False, cache=cache)
     try:
         if not isinstance(node, Qcow2):
             print("pyemu-img: This image format does not support checks", file=sys.stderr)

@@ -15,10 +15,10 @@ def compare(words: list[str]) -> int:
     arguments = Arguments(words, "f:F:T:pqsU")
     first_path, second_path = arguments.exactly(2, "Expecting two image file names")
     strict, share = "s" in arguments, "U" in arguments
-    arguments.unsafe("T")
-    first, _ = open_one(first_path, arguments.format("f"), share=share)
+    cache = arguments.cache("T")
+    first, _ = open_one(first_path, arguments.format("f"), share=share, cache=cache)
     try:
-        second, _ = open_one(second_path, arguments.format("F"), share=True)
+        second, _ = open_one(second_path, arguments.format("F"), share=True, cache=cache)
     except UserError:
         first.close()
         raise

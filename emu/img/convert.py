@@ -34,10 +34,9 @@ def convert(words: list[str]) -> int:
     if "c" in arguments and target_format == "raw":
         raise UserError("Compression not supported for this file format")
     workers = size_of(arguments.get("m") or "8", "Invalid number of coroutines")
-    unsafe = arguments.unsafe("t", "unsafe")
-    arguments.unsafe("T")
-
-    source, _ = open_one(path, arguments.format(), share="U" in arguments)
+    target_cache = arguments.cache("t", "unsafe")
+    source, _ = open_one(path, arguments.format(), share="U" in arguments,
+                         cache=arguments.cache("T"))
     try:
         if "l" in arguments:
             _look_at_snapshot(source, path, arguments.values["l"])
@@ -49,7 +48,7 @@ def convert(words: list[str]) -> int:
                 raise UserError("backing format must be specified with -F")
         if "n" not in arguments:
             make(target_path, target_format, source.size, values, lambda text: None)
-        target, _ = open_one(target_path, target_format, writable=True, unsafe=unsafe)
+        target, _ = open_one(target_path, target_format, writable=True, cache=target_cache)
         progress = Progress("p" in arguments, "q" in arguments)
         try:
             if target.size < source.size:

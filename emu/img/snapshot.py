@@ -63,8 +63,8 @@ def _change(image: Qcow2, action: str, name: str) -> None:
 def commit(words: list[str]) -> int:
     arguments = Arguments(words, "f:t:b:dpq")
     path, = arguments.exactly(1, "Expecting one image file name")
-    unsafe = arguments.unsafe()
-    node, _ = open_one(path, arguments.format(), writable=True, unsafe=unsafe)
+    cache = arguments.cache()
+    node, _ = open_one(path, arguments.format(), writable=True, cache=cache)
     try:
         if not isinstance(node, Qcow2) or not node.header.backing_file or not node.backing:
             raise UserError("Image does not have a backing file")
@@ -75,7 +75,7 @@ def commit(words: list[str]) -> int:
         base_path = backing_path(path, node.header.backing_file)
         node.backing.close()
         node.backing, _ = open_one(base_path, node.header.backing_format, writable=True,
-                                   unsafe=unsafe)
+                                   cache=cache)
         progress = Progress("p" in arguments, "q" in arguments)
         try:
             commit_image(node, node.backing, progress.update)

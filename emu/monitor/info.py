@@ -5,7 +5,18 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from pyemu import __version__
-from pyemu.monitor import devices, interrupts, maps, network, paging, registers, screen, tree, vnc
+from pyemu.monitor import (
+    blockstats,
+    devices,
+    interrupts,
+    maps,
+    network,
+    paging,
+    registers,
+    screen,
+    tree,
+    vnc,
+)
 from pyemu.monitor.command import Command, CommandError, find, names
 from pyemu.monitor.memory import number
 from pyemu.trace import commands as trace_commands
@@ -14,7 +25,8 @@ if TYPE_CHECKING:
     from pyemu.monitor.monitor import Monitor
 
 NO_UUID = bytes(16)
-CACHE_MODES = {"unsafe": "writeback, ignore flushes"}
+CACHE_MODES = {"none": "writeback, direct", "directsync": "writethrough, direct",
+               "unsafe": "writeback, ignore flushes"}
 PLACES = ("primary master", "primary slave", "secondary master", "secondary slave")
 
 
@@ -114,6 +126,7 @@ SUBCOMMANDS = tuple(sorted((
     Command("block", "[device]", "show info of one block device or all block devices", block,
             optional=1, complete=lambda monitor, words: [
                 drive.name for drive in monitor.config.drives]),
+    Command("blockstats", "", "show block device statistics", blockstats.info),
     Command("chardev", "", "show the character devices", chardev),
     Command("cpus", "", "show infos for each CPU", cpus),
     Command("history", "", "show the command line history", history),

@@ -1,5 +1,6 @@
 """Disks: `-hda FILE`, `-drive KEY=VALUE,...` and the image given as a bare argument."""
 from pyemu.config import DriveConfig, UserError
+from pyemu.machine.block.cache import CACHES
 from pyemu.options import keyvalue
 from pyemu.options.request import Request
 
@@ -8,8 +9,6 @@ IDE_DRIVES = 4
 UNITS_PER_BUS = 2
 KEYS = ("file", "format", "if", "index", "bus", "unit", "media", "snapshot", "readonly",
         "read-only", "cache", "discard", "werror", "rerror", "id")
-CACHES = ("writeback", "writethrough", "unsafe")
-OTHER_CACHES = ("none", "directsync")  # these go around the host's page cache
 DISCARDS = {"ignore": False, "off": False, "unmap": True, "on": True}
 WRITE_ERRORS = ("report", "ignore", "enospc", "stop")
 READ_ERRORS = ("report", "ignore", "stop")
@@ -54,7 +53,7 @@ def drive(request: Request, text: str) -> None:
         # What a drive does not say is settled by -snapshot, which may come later.
         snapshot=keyvalue.on_off(values, "snapshot", False),
         read_only=read_only,
-        cache=_cache(values),
+        cache=_one_of(values, "cache", tuple(CACHES), "writeback", "invalid cache option"),
         discard=DISCARDS[_one_of(values, "discard", tuple(DISCARDS), "ignore",
                                  "Invalid discard option")],
         werror=_one_of(values, "werror", WRITE_ERRORS, "enospc",
@@ -65,13 +64,6 @@ def drive(request: Request, text: str) -> None:
     ))
     if "snapshot" in values:
         request.drives_with_own_snapshot.add(request.config.drives[-1].index)
-
-
-def _cache(values: dict[str, str]) -> str:
-    mode = values.get("cache", "writeback")
-    if mode in OTHER_CACHES:
-        raise UserError(f"cache={mode} is not supported, known are {', '.join(CACHES)}")
-    return _one_of(values, "cache", CACHES, "writeback", "Invalid cache option")
 
 
 def _one_of(values: dict[str, str], key: str, known: tuple[str, ...], default: str,

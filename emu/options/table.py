@@ -109,7 +109,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                  drives.hard_disk(index)) for index, letter in enumerate("abcd")),
         Option(("drive",), "file=FILE[,KEY=VALUE...]", "a disk: format=raw|qcow2, if=ide, "
                "index=0..3 or bus= and unit=, media=disk, snapshot=on|off, readonly=on|off, "
-               "cache=writeback|writethrough|unsafe, discard=unmap|ignore, "
+               "cache=writeback|writethrough|none|directsync|unsafe, discard=unmap|ignore, "
                "werror=report|ignore|enospc|stop, rerror=report|ignore|stop, id=",
                drives.drive),
         Option(("snapshot",), "", "keep what the guest writes in memory, not in the images",

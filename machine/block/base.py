@@ -41,7 +41,7 @@ class BlockDevice(ABC):
     size: int
     read_only: bool
     write_cache = True  # what is written may wait for a flush
-    patient = True  # else a read that would wait for the host's disk raises BlockingIOError
+    patient = True  # else what would wait for the host's disk raises BlockingIOError
     backing: "BlockDevice | None" = None  # where absent bytes are
 
     def extent(self, offset: int, end: int) -> Extent:

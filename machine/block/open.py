@@ -5,13 +5,15 @@ from collections.abc import Callable
 
 from pyemu.machine.block.backend import Backend, report_on_stderr
 from pyemu.machine.block.base import SECTOR, BlockDevice, BlockError
+from pyemu.machine.block.cache import CACHES
+from pyemu.machine.block.direct import DirectFile
 from pyemu.machine.block.lock import lock_image
 from pyemu.machine.block.overlay import Overlay
 from pyemu.machine.block.probe import probe
 from pyemu.machine.block.qcow2 import Qcow2
 from pyemu.machine.block.qcow2_check import repair_dirty
 from pyemu.machine.block.qcow2_header import DIRTY, read_header
-from pyemu.machine.block.raw import ProbedRaw, RawFile
+from pyemu.machine.block.raw import RawFile
 from pyemu.trace.hooks import trace_bdrv_open_common
 
 FORMATS = ("raw", "qcow2")
@@ -33,15 +35,16 @@ def open_image(path: str, format: str | None = None, read_only: bool = False,
     format: "raw" or "qcow2"; None probes it, with QEMU's warning for raw.
     snapshot: keep writes to ourselves and open the image for reading only.
     discard: bytes that the guest needs no more give their room back to the host.
-    cache: "writeback", "writethrough" to flush after each write, "unsafe" to flush never.
+    cache: one of cache.CACHES.
     report: takes warnings now and failures of the host later, as text for the user.
     Raises BlockError, whose text is one line for the user.
     """
-    node, format = open_node(path, format, read_only or snapshot, report)
+    mode = CACHES[cache]
+    node, format = open_node(path, format, read_only or snapshot, report, direct=mode.direct)
     try:
         if node.size == 0:
             raise BlockError(f"Could not open '{path}': the image is empty", errno.EINVAL)
-        set_cache(node, cache)
+        set_no_flush(node, mode.no_flush)
         below = path, format
         if snapshot:
             node = Overlay(node)
@@ -54,35 +57,36 @@ def open_image(path: str, format: str | None = None, read_only: bool = False,
     if isinstance(node, Qcow2):
         node.pass_discards = discard
     image = Backend(node, path, format, report, unmap=discard)
-    image.write_cache = cache != "writethrough"
+    image.write_cache = mode.writeback
     if node.backing and not read_only:
         def reopen(reading: bool) -> BlockDevice:
-            base, _ = open_node(below[0], below[1] or None, reading, report)
-            set_cache(base, cache)
+            base, _ = open_node(below[0], below[1] or None, reading, report, direct=mode.direct)
+            set_no_flush(base, mode.no_flush)
             return base
         image.reopen = reopen
     return image
 
 
-def set_cache(node: BlockDevice, cache: str) -> None:
-    """Let flushes of the image's own file be done, or not if the cache is "unsafe"."""
+def set_no_flush(node: BlockDevice, no_flush: bool) -> None:
+    """Let flushes of the image's own file be done or not."""
     file = node.file if isinstance(node, Qcow2) else node
     if isinstance(file, RawFile):
-        file.unsafe = cache == "unsafe"
+        file.unsafe = no_flush
 
 
 def open_node(path: str, format: str | None, read_only: bool, report: Callable[[str], None],
               chain: tuple[tuple[int, int], ...] = (), lock: bool = True, mend: bool = True,
-              ) -> tuple[BlockDevice, str]:
+              direct: bool = False) -> tuple[BlockDevice, str]:
     """Open an image with its backing files; return it and its format.
 
     lock: keep other users apart, as `lock.lock_image` does.
     mend: repair an image that was not closed properly, refuse a corrupt one.
     chain: device and inode of the images that have it as their backing file.
+    direct: go around the host's page cache.
     """
     if format not in (None, *FORMATS):
         raise BlockError(f"Unknown driver '{format}'", errno.EINVAL)
-    file = RawFile.open(path, read_only)
+    file = (DirectFile if direct else RawFile).open(path, read_only)
     try:
         status = os.fstat(file.fd)
         identity = status.st_dev, status.st_ino
@@ -98,14 +102,13 @@ def open_node(path: str, format: str | None, read_only: bool, report: Callable[[
         if format in FORMATS and lock:
             lock_image(file.fd, path, format, read_only)
         if format == "qcow2":
-            return _open_qcow2(file, path, report, (*chain, identity), lock, mend), format
+            return _open_qcow2(file, path, report, (*chain, identity), lock, mend, direct), format
         if format != "raw":
             raise BlockError(f"Could not open '{path}': {format} images are not supported",
                              errno.ENOTSUP)
         if probed and not chain and file.size:
             report(RAW_WARNING.format(path))
-            file = ProbedRaw(file.fd, read_only)
-            file.path = path
+            file.guarded = True
         return file, format
     except BaseException:
         file.close()
@@ -113,13 +116,15 @@ def open_node(path: str, format: str | None, read_only: bool, report: Callable[[
 
 
 def _open_qcow2(file: RawFile, path: str, report: Callable[[str], None],
-                chain: tuple[tuple[int, int], ...], lock: bool, mend: bool) -> Qcow2:
+                chain: tuple[tuple[int, int], ...], lock: bool, mend: bool,
+                direct: bool) -> Qcow2:
     header = read_header(file, corrupt_too=not mend)
     backing = None
     if header.backing_file:
         try:
             name = backing_path(path, header.backing_file)
-            backing, _ = open_node(name, header.backing_format, True, report, chain, lock)
+            backing, _ = open_node(name, header.backing_format, True, report, chain, lock,
+                                   direct=direct)
         except BlockError as error:
             raise BlockError(f"Could not open backing file '{header.backing_file}': {error}",
                              error.errno or errno.EIO) from None

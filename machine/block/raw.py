@@ -18,15 +18,19 @@ class RawFile(BlockDevice):
     """An open file. What lies past its end reads as zeros; a write there makes it longer.
 
     size: the length rounded up to whole sectors. unsafe: `flush` is left to the host's system.
+    guarded: nobody has said that it is raw. A guest that wrote the header of another format into
+    its first sector would choose what the next start takes it for, and with a backing file read
+    any file of the host. Such writes fail, as the warning at the start says.
     """
 
+    FLAGS = 0  # of open(2)
     path = ""  # by which it was opened
 
     def __init__(self, fd: int, read_only: bool = False):
         """Takes over `fd`. Raises OSError if it cannot seek."""
         self.fd = fd
         self.read_only = read_only
-        self.unsafe = False
+        self.unsafe = self.guarded = False
         self.lost = 0  # errno of a flush that failed
         self.length = os.lseek(fd, 0, os.SEEK_END)
         self.size = -(-self.length // SECTOR) * SECTOR
@@ -34,13 +38,15 @@ class RawFile(BlockDevice):
     @classmethod
     def open(cls, path: str, read_only: bool = False) -> "RawFile":
         """Open `path`. Raises BlockError for what is no image, or cannot be opened."""
-        flags = os.O_RDONLY if read_only else os.O_RDWR
+        flags = (os.O_RDONLY if read_only else os.O_RDWR) | cls.FLAGS
         try:
             # O_NONBLOCK: a FIFO is to be refused, not waited for.
             fd = os.open(path, flags | os.O_CLOEXEC | os.O_NONBLOCK)
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             number = getattr(error, "errno", None) or errno.EINVAL
+            if cls.FLAGS & os.O_DIRECT and number == errno.EINVAL:
+                reason = "filesystem does not support O_DIRECT"
             raise BlockError(f"Could not open '{path}': {reason}", number) from None
         try:
             mode = os.fstat(fd).st_mode
@@ -63,13 +69,21 @@ class RawFile(BlockDevice):
             trace_bdrv_co_preadv_part(self, offset, length, 0)
         if not self.patient:
             return self._read_cached(offset, length)
-        data = os.pread(self.fd, length, offset)
+        data = self._read(offset, length)
         while len(data) < length:
-            more = os.pread(self.fd, length - len(data), offset + len(data))
+            more = self._read(offset + len(data), length - len(data))
             if not more:
                 return data.ljust(length, b"\0")
             data += more
         return data
+
+    def _read(self, offset: int, length: int) -> bytes:
+        """Some of these bytes, at least one unless the file has ended."""
+        return os.pread(self.fd, length, offset)
+
+    def _write(self, offset: int, data: memoryview) -> int:
+        """Write some of `data`: how many bytes."""
+        return os.pwrite(self.fd, data, offset)
 
     def _read_cached(self, offset: int, length: int) -> bytes:
         """Raises BlockingIOError if the host would have to read it from its disk."""
@@ -89,9 +103,11 @@ class RawFile(BlockDevice):
             trace_bdrv_co_pwritev_part(self, offset, len(data), 0)
         if self.read_only:
             raise BlockError(os.strerror(errno.EROFS), errno.EROFS)
+        if self.guarded and offset < SECTOR:
+            self._guard(offset, data)
         rest = memoryview(data)
         while rest:
-            written = os.pwrite(self.fd, rest, offset)
+            written = self._write(offset, rest)
             offset += written
             rest = rest[written:]
         self.length = max(self.length, offset)
@@ -134,6 +150,8 @@ class RawFile(BlockDevice):
     def flush(self) -> None:
         if self.read_only or self.unsafe:
             return
+        if not self.patient:
+            raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
         if self.lost:
             raise OSError(self.lost, os.strerror(self.lost))
         try:
@@ -154,20 +172,10 @@ class RawFile(BlockDevice):
             raise
         return True
 
-    def close(self) -> None:
-        os.close(self.fd)
-
-
-class ProbedRaw(RawFile):
-    """A raw image that nobody called raw.
-
-    A guest that wrote the header of another format into its first sector would choose what the
-    next start takes the image for, and with a backing file read any file of the host. Such writes
-    fail, as the warning at the start says.
-    """
-
-    def write(self, offset: int, data: Data) -> None:
-        if offset < SECTOR and probe(self.read(0, offset) + bytes(data[:SECTOR])) != "raw":
+    def _guard(self, offset: int, data: Data) -> None:
+        if probe(self.read(0, offset) + bytes(data[:SECTOR])) != "raw":
             raise BlockError("the first sector of an image probed as raw cannot become the header"
                              " of another format: name it with format=raw", errno.EPERM)
-        super().write(offset, data)
+
+    def close(self) -> None:
+        os.close(self.fd)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 sys.path.insert(0, str(ROOT / "tests/boot"))
+import disks  # noqa: E402
 import network  # noqa: E402
 from console import Console  # noqa: E402
 
@@ -83,6 +84,7 @@ BENCHES = {
     "work": work,
     "idle": idle,
     "network": lambda emulator: network.tcp([*EMULATORS[emulator], "-hda", str(CIRROS)]),
+    "disks": lambda emulator: disks.speed(EMULATORS[emulator]),
 }
 
 

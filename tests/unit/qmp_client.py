@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from pyemu.chardev.frontend import FrontEnd
 from pyemu.clock import Clock
 from pyemu.config import MIB, Config, DriveConfig
+from pyemu.machine.block.statistics import Statistics
 from pyemu.machine.ps2_keyboard import Keyboard
 from pyemu.machine.ps2_mouse import Mouse
 from pyemu.monitor.qmp.session import Session
@@ -28,7 +29,8 @@ class FakeRunner:
                 end=len(ram), kind="ram" if address < len(ram) else "gap"))
         self.cpu = SimpleNamespace(
             translate=lambda address: address if address < len(ram) else -1)
-        image = SimpleNamespace(format="raw", read_only=False, size=MIB)
+        image = SimpleNamespace(format="raw", read_only=False, size=MIB,
+                                statistics=Statistics())
         self.machine = SimpleNamespace(
             drives=[image], keyboard=Keyboard(), mouse=Mouse(), nics=[],
             pci=SimpleNamespace(devices={}))

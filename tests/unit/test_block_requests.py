@@ -4,7 +4,7 @@ import threading
 import time
 
 import pytest
-from pyemu.machine.block.backend import Backend
+from pyemu.machine.block.backend import TRUSTED, Backend
 from pyemu.machine.block.base import SECTOR
 from pyemu.machine.block.open import open_image
 from pyemu.machine.block.raw import RawFile
@@ -140,9 +140,7 @@ def test_what_the_host_has_in_memory_is_read_at_once(raw, owner, monkeypatch):
 
 @pytest.mark.parametrize("number", [errno.EAGAIN, errno.EOPNOTSUPP])
 def test_what_it_has_not_or_cannot_say_is_waited_for(raw, owner, monkeypatch, number):
-    def missing(file, buffers, offset, flags):
-        raise OSError(number, "not now")
-    monkeypatch.setattr("os.preadv", missing)
+    _not_in_memory(monkeypatch, number)
     raw.start(Read(0, SECTOR, owner.done("read")))
     assert owner.ends == []
     owner.wait(1)
@@ -199,3 +197,52 @@ def test_requests_are_counted(raw, owner):
     assert all(count.total_ns > 0 for count in counts.values())
     assert raw.statistics.highest == 2 * SECTOR
     assert owner.ends[-1][:3] == ("beyond", b"", errno.EIO)
+
+
+def test_a_write_is_done_at_once_while_the_host_is_quick(slow, owner):
+    slow.node.gate.set()
+    for _ in range(TRUSTED):
+        slow.start(Write(0, b"a" * SECTOR, owner.done("write")))
+        slow.drain()
+    owner.ends.clear()
+    slow.start(Write(0, b"b" * SECTOR, owner.done("at once")))
+    assert [end[0] for end in owner.ends] == ["at once"]
+    slow.start(Write(0, b"b" * SECTOR, owner.done("through"), through=True))
+    assert len(owner.ends) == 1
+    slow.drain()
+
+    slow.node.gate.clear()
+    threading.Timer(0.02, slow.node.gate.set).start()
+    slow.start(Write(0, b"c" * SECTOR, owner.done("slow")))
+    assert owner.ends.pop()[0] == "slow"
+    owner.ends.clear()
+    slow.start(Write(0, b"d" * SECTOR, owner.done("not trusted again")))
+    assert owner.ends == []
+
+
+def test_a_write_that_would_have_to_read_first_is_done_again_by_the_worker(
+        tmp_path, owner, monkeypatch):
+    """A small piece of a cluster: what is around it comes from the backing file."""
+    path = tmp_path / "base.raw"
+    path.write_bytes(b"base" * 1024)
+    told = []
+    image = open_image(str(path), "raw", snapshot=True, report=told.append)
+    image.use_worker(owner.posted.append)
+    for _ in range(TRUSTED):
+        image.start(Write(2048, b"w" * SECTOR, lambda data, error: None))
+        image.drain()
+    image.node.empty()
+    _not_in_memory(monkeypatch, errno.EAGAIN)
+    image.start(Write(SECTOR, b"w" * SECTOR, owner.done("write")))
+    assert owner.ends == []
+    image.drain()
+    assert [end[:3] for end in owner.ends] == [("write", b"", None)]
+    assert image.read(0, 3 * SECTOR) == b"base" * 128 + b"w" * SECTOR + b"base" * 128
+    assert told == []
+    image.close()
+
+
+def _not_in_memory(monkeypatch, number):
+    def missing(file, buffers, offset, flags=0):
+        raise OSError(number, "not now")
+    monkeypatch.setattr("os.preadv", missing)

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyemu.clock import Clock
 from pyemu.config import ChardevConfig, Config, DriveConfig
+from pyemu.machine.block.statistics import Statistics
 from pyemu.machine.vga import Vga
 from pyemu.monitor.command import CommandError, UsageError, words_of
 from pyemu.monitor.expression import evaluate
@@ -64,7 +65,7 @@ class FakeRunner:
         self.ports = SimpleNamespace(
             read=lambda port, size: self.log.append(f"in {port:#x} {size}") or 0x5a,
             write=lambda port, size, value: self.log.append(f"out {port:#x} {size} {value:#x}"))
-        image = SimpleNamespace(format="qcow2", read_only=True)
+        image = SimpleNamespace(format="qcow2", read_only=True, statistics=Statistics())
         self.machine = SimpleNamespace(
             drives=[image, None, None, None],
             vga=Vga(clock, bytearray(1 << 18)),
@@ -204,6 +205,19 @@ def test_block(monitor):
         "    Attached to:      IDE primary master\n"
         "    Cache mode:       writeback\n"
         "    Snapshot:         writes stay in memory")
+
+
+def test_blockstats(monitor, monkeypatch):
+    statistics = monitor.runner.machine.drives[0].statistics
+    statistics.add("rd", 512, 100, 130, failed=False)
+    statistics.add("rd", 512, 200, 206, failed=True)
+    statistics.add("wr", 1024, 300, 304, failed=False)
+    statistics.add("flush", 0, 310, 312, failed=False)
+    monkeypatch.setattr("pyemu.monitor.blockstats.monotonic_ns", lambda: 1000)
+    assert monitor.execute("info blockstats") == (
+        "ide0-hd0: rd_bytes=512 wr_bytes=1024 rd_operations=1 wr_operations=1 flush_operations=1 "
+        "wr_total_time_ns=4 rd_total_time_ns=36 flush_total_time_ns=2 rd_merged=0 wr_merged=0 "
+        "idle_time_ns=688")
 
 
 def test_a_command_that_fails_leaves_the_monitor_alive(monitor):

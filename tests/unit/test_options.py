@@ -186,8 +186,7 @@ def test_sockets():
     ("-drive file=a,werror=x", "-drive file=a,werror=x: 'x' invalid write error action"),
     ("-drive file=a,rerror=enospc",
      "-drive file=a,rerror=enospc: 'enospc' invalid read error action"),
-    ("-drive file=a,cache=none", "-drive file=a,cache=none: cache=none is not supported, "
-     "known are writeback, writethrough, unsafe"),
+    ("-drive file=a,cache=never", "-drive file=a,cache=never: invalid cache option"),
     ("-drive file=a,if=virtio",
      "-drive file=a,if=virtio: bus type 'virtio' is not supported, only 'ide' is"),
     ("-drive file=a,if=zzz", "-drive file=a,if=zzz: unsupported bus type 'zzz'"),

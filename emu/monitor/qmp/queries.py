@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pyemu import __version__
-from pyemu.monitor import devices
+from pyemu.machine.block.cache import CACHES
+from pyemu.monitor import blockstats, devices
 from pyemu.monitor.qmp.schema import SCHEMA, VERSION
 
 if TYPE_CHECKING:
@@ -81,6 +82,7 @@ def block(session: Session) -> list[dict[str, Any]]:
 
 
 def _inserted(drive: DriveConfig, image: Backend) -> dict[str, Any]:
+    cache = CACHES[drive.cache]
     limits = dict.fromkeys(("bps", "bps_rd", "bps_wr", "iops", "iops_rd", "iops_wr"), 0)
     about = {"filename": drive.file, "format": image.format, "virtual-size": image.size}
     with suppress(OSError):  # its name may be gone while the image is still open
@@ -88,7 +90,8 @@ def _inserted(drive: DriveConfig, image: Backend) -> dict[str, Any]:
     return {"file": drive.file, "ro": image.read_only, "drv": image.format,
             "backing_file_depth": 0, "encrypted": False, "detect_zeroes": "off", **limits,
             "image": about, "write_threshold": 0,
-            "cache": {"writeback": True, "direct": False, "no-flush": drive.snapshot}}
+            "cache": {"writeback": cache.writeback, "direct": cache.direct,
+                      "no-flush": cache.no_flush}}
 
 
 def pci_devices(session: Session) -> list[dict[str, Any]]:
@@ -110,5 +113,6 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "query-memory-size-summary": memory_size,
     "query-chardev": chardevs,
     "query-block": block,
+    "query-blockstats": blockstats.query,
     "query-pci": pci_devices,
 }

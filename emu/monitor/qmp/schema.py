@@ -77,6 +77,20 @@ enum BlockDeviceIoStatus: ok failed nospace
 struct BlockInfo: device=str type=str removable=bool locked=bool inserted?=BlockDeviceInfo
   io-status?=BlockDeviceIoStatus
 command query-block() -> [BlockInfo]
+struct BlockDeviceTimedStats: interval_length=int min_rd_latency_ns=int max_rd_latency_ns=int
+  avg_rd_latency_ns=int min_wr_latency_ns=int max_wr_latency_ns=int avg_wr_latency_ns=int
+  min_flush_latency_ns=int max_flush_latency_ns=int avg_flush_latency_ns=int
+  avg_rd_queue_depth=number avg_wr_queue_depth=number
+struct BlockDeviceStats: rd_bytes=int wr_bytes=int unmap_bytes=int rd_operations=int
+  wr_operations=int flush_operations=int unmap_operations=int rd_total_time_ns=int
+  wr_total_time_ns=int flush_total_time_ns=int unmap_total_time_ns=int wr_highest_offset=int
+  rd_merged=int wr_merged=int unmap_merged=int idle_time_ns?=int failed_rd_operations=int
+  failed_wr_operations=int failed_flush_operations=int failed_unmap_operations=int
+  invalid_rd_operations=int invalid_wr_operations=int invalid_flush_operations=int
+  invalid_unmap_operations=int account_invalid=bool account_failed=bool
+  timed_stats=[BlockDeviceTimedStats]
+struct BlockStats: device?=str stats=BlockDeviceStats
+command query-blockstats() -> [BlockStats]
 struct PciDeviceClass: desc?=str class=int
 struct PciDeviceId: device=int vendor=int subsystem?=int subsystem-vendor?=int
 struct PciMemoryRegion: bar=int type=str address=int size=int prefetch?=bool mem_type_64?=bool

@@ -120,6 +120,8 @@ BUILTINS = {
     "int": Builtin("int", "int", "integer", lambda value: isinstance(value, int)
                    and not isinstance(value, bool) and -1 << 63 <= value < 1 << 63),
     "bool": Builtin("bool", "boolean", "boolean", lambda value: isinstance(value, bool)),
+    "number": Builtin("number", "number", "number", lambda value: isinstance(value, int | float)
+                      and not isinstance(value, bool)),
     "any": Builtin("any", "value", "value", lambda value: True),
 }
 
