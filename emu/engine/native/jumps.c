@@ -58,7 +58,7 @@ static void gen_exit(Tcg *tcg, const TranslationBlock *block, unsigned index)
 
 /* Forget what is known of all jumps, or have it looked at again: the code may be gone, or just be
  * mapped elsewhere. */
-static void age_jumps(Vcpu *vcpu, bool code_gone)
+void jumps_age(Vcpu *vcpu, bool code_gone)
 {
     if (!vcpu) /* it is being made, or closed */
         return;
@@ -94,7 +94,7 @@ static __attribute__((noinline)) void *find_slowly(Vcpu *vcpu, Jump *jump)
 
     if (vcpu->jump_invalidations != vcpu->uc->tcg->invalidations) {
         vcpu->jump_invalidations = vcpu->uc->tcg->invalidations;
-        age_jumps(vcpu, true);
+        jumps_age(vcpu, true);
     }
     if (is_jump(jump, env) && jump->age >= vcpu->jump_oldest && jump->page != NO_JUMP_PAGE &&
         own.page_of_fetch(env, pc) >> PAGE_BITS == jump->page) {
@@ -122,21 +122,15 @@ static void *find_code(Env *env)
     return find_slowly(vcpu, jump);
 }
 
-static void flush_tlb(Cpu *cpu, uint16_t modes)
-{
-    age_jumps(vcpu_of(cpu), false);
-    own.flush_tlb(cpu, modes);
-}
-
 static void flush_page(Cpu *cpu, uint64_t address)
 {
-    age_jumps(vcpu_of(cpu), false);
+    jumps_age(vcpu_of(cpu), false);
     own.flush_page(cpu, address);
 }
 
 static void flush_code(Cpu *cpu)
 {
-    age_jumps(vcpu_of(cpu), true);
+    jumps_age(vcpu_of(cpu), true);
     own.tb_flush(cpu);
 }
 
@@ -168,7 +162,6 @@ int jumps_install(Vcpu *vcpu)
     vcpu->library.tb_flush = flush_code;
     if (slot_replace(vcpu, "tcg_gen_callN_x86_64", gen_call) < 0 ||
         slot_replace(vcpu, "tcg_gen_exit_tb_x86_64", gen_exit) < 0 ||
-        slot_replace(vcpu, "tlb_flush_by_mmuidx_x86_64", flush_tlb) < 0 ||
         slot_replace(vcpu, "tb_flush_jmp_cache_x86_64", flush_page) < 0 ||
         slot_replace(vcpu, "tb_flush_x86_64", flush_code) < 0)
         return -1;

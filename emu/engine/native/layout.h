@@ -169,7 +169,9 @@ enum { MODE_KERNEL_SMAP, MODE_USER, MODE_KERNEL, TLB_MODES };
 typedef struct { uint64_t mask; TlbEntry *table; } TlbFast; /* mask: (entries - 1) * 64 */
 
 typedef struct {
-    uint8_t gap[0x30];
+    uint8_t gap1[0x20];
+    size_t used; /* entries since the last flush, which sets the size by it */
+    uint8_t gap2[8];
     TlbEntry victims[TLB_VICTIMS];
     IoTlbEntry victim_io[TLB_VICTIMS];
     IoTlbEntry *io;
@@ -185,6 +187,12 @@ static inline TlbFast *tlb_fast(Env *env, int mode)
 static inline TlbSlow *tlb_slow(Env *env, int mode)
 {
     return (TlbSlow *)((char *)env - 0x48) - (TLB_MODES - mode);
+}
+
+/* A bit for each mode whose TLB is not empty. */
+static inline uint16_t *tlb_dirty(Env *env)
+{
+    return (uint16_t *)((char *)tlb_slow(env, 0) - 0x20);
 }
 
 static inline uint64_t tlb_index(Env *env, int mode, uint64_t address)

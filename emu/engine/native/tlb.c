@@ -8,11 +8,18 @@
  * - a store to a marked page goes the slow way, through whichever virtual address it comes, which
  *   also cures stale code behind non-executable aliases.
  * Boot of a 6.1 kernel, loader to kernel: 4.3 s stock, 0.6 s so.
+ *
+ * And its size: stock lets the TLB grow from 256 entries when it is flushed, which without paging
+ * happens seldom; what boot loaders copy from one MiB to another meets in one entry until then.
+ * GRUB of cirros.img: 6.1 -> 3.8 s.
  */
 #include <sys/mman.h>
 
 #include "vcpu.h"
 
+#define CR0_PG 0x80000000u
+#define ALL_MODES ((1 << TLB_MODES) - 1)
+#define UNPAGED_ENTRIES (1u << 13) /* of each mode's TLB while paging is off: 32 MiB */
 #define MARKS (1ull << 24) /* pages of ram_addr space: 64 GiB, of which only touched ones cost */
 
 enum { ACCESS_LOAD, ACCESS_STORE, ACCESS_FETCH };
@@ -119,6 +126,32 @@ static bool tlb_fill(Cpu *cpu, uint64_t address, int size, int access, int mode,
     return true;
 }
 
+static Library own; /* as it was before */
+
+/* Have the flush find the TLB full: it doubles. */
+static void grow_tlb(Env *env)
+{
+    for (int mode = 0; mode < TLB_MODES; mode++)
+        tlb_slow(env, mode)->used = UNPAGED_ENTRIES;
+    *tlb_dirty(env) = ALL_MODES;
+}
+
+static bool is_small(Env *env)
+{
+    return tlb_fast(env, MODE_KERNEL)->mask / sizeof(TlbEntry) + 1 < UNPAGED_ENTRIES;
+}
+
+static void flush_tlb(Cpu *cpu, uint16_t modes)
+{
+    Vcpu *vcpu = vcpu_of(cpu);
+    jumps_age(vcpu, false);
+    own.flush_tlb(cpu, modes);
+    while (vcpu && !(vcpu->env->cr[0] & CR0_PG) && is_small(vcpu->env)) {
+        grow_tlb(vcpu->env);
+        own.flush_tlb(cpu, ALL_MODES);
+    }
+}
+
 static void *memory_mapping(void *uc, uint64_t address)
 {
     Vcpu *vcpu = vcpu_of(((Unicorn *)uc)->cpu);
@@ -161,6 +194,9 @@ int tlb_install(Vcpu *vcpu)
     vcpu->code_marks = marks;
     vcpu->uc->memory_mapping = memory_mapping;
     vcpu->cpu->class->tlb_fill = tlb_fill;
+    own = vcpu->library;
+    if (slot_replace(vcpu, "tlb_flush_by_mmuidx_x86_64", flush_tlb) < 0)
+        return -1;
     vcpu->library.tlb_flush(vcpu->cpu);
     return HOOK(vcpu, UC_HOOK_MEM_FETCH_UNMAPPED, no_fetch);
 }

@@ -221,6 +221,7 @@ void tlb_close(Vcpu *vcpu);
 
 /* jumps.c */
 int jumps_install(Vcpu *vcpu);
+void jumps_age(Vcpu *vcpu, bool code_gone);
 void jumps_close(Vcpu *vcpu);
 
 /* io.c */
