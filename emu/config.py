@@ -54,7 +54,7 @@ class ChardevConfig:
     """One character device of the host; serial ports and monitors refer to it by `id`."""
 
     id: str
-    kind: str  # "stdio", "file", "null", "pty", "unix", "tcp"
+    kind: str  # "stdio", "file", "null", "pty", "vc", "unix", "tcp"
     source: str
     path: str = ""  # of "file" and "unix"
     host: str = ""  # of "tcp"

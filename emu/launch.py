@@ -73,7 +73,7 @@ def _run(config: Config, resources: ExitStack) -> int:
         monitor.start()
     for session in sessions:
         session.start()
-    main_loop = _open_window(config, runner, resources) or runner.wait
+    main_loop = _open_display(config, runner, chardevs, resources)
     start_vnc = _open_vnc(config, runner, resources)
     chardevs.start()
     netdevs.start()
@@ -96,11 +96,17 @@ def _commit(runner: Runner) -> None:
         complain(f"commit: {error.strerror}")
 
 
-def _open_window(config: Config, runner: Runner,
-                 resources: ExitStack) -> Callable[[], None] | None:
-    """What the main thread is to do while the machine runs, if that is to show it."""
-    if config.display != "sdl":
-        return None
+def _open_display(config: Config, runner: Runner, chardevs: Chardevs,
+                  resources: ExitStack) -> Callable[[], object]:
+    """What the main thread is to do while the machine runs: show it, or wait for its end."""
+    if config.display == "sdl":
+        return _open_window(config, runner, resources)
+    if config.display == "curses":
+        return _open_terminal(runner, chardevs, resources)
+    return runner.wait
+
+
+def _open_window(config: Config, runner: Runner, resources: ExitStack) -> Callable[[], None]:
     from pyemu.display.sdl import SdlError, SdlWindow  # late: SDL need not be there
     try:
         window = SdlWindow(runner, config)
@@ -109,6 +115,18 @@ def _open_window(config: Config, runner: Runner,
             f"{error}; -display none and -nographic run the machine without a window") from None
     resources.callback(window.close)
     return window.run
+
+
+def _open_terminal(runner: Runner, chardevs: Chardevs,
+                   resources: ExitStack) -> Callable[[], None]:
+    from pyemu.display.terminal import TerminalError, TerminalScreen
+    try:
+        screen = TerminalScreen(runner, chardevs.vcs())
+    except TerminalError as error:
+        raise UserError(f"-display curses: {error}") from None
+    resources.callback(screen.leave)
+    chardevs.displays.append(screen)
+    return screen.run
 
 
 def _open_vnc(config: Config, runner: Runner, resources: ExitStack) -> Callable[[], None]:

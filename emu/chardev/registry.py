@@ -1,6 +1,7 @@
 """All character devices of a run, opened as the user named them, and the thread they live on."""
 import atexit
 from collections.abc import Callable
+from typing import Any
 
 from pyemu.chardev.backend import Backend
 from pyemu.chardev.file import File
@@ -12,11 +13,13 @@ from pyemu.chardev.pty import Pty
 from pyemu.chardev.signals import Signals
 from pyemu.chardev.socket import Socket
 from pyemu.chardev.stdio import Stdio
+from pyemu.chardev.vc import Vc
 from pyemu.config import ChardevConfig, UserError
 from pyemu.report import complain
 
 KINDS: dict[str, type[Backend]] = {
     "stdio": Stdio, "file": File, "null": Null, "pty": Pty, "unix": Socket, "tcp": Socket,
+    "vc": Vc,
 }
 
 
@@ -36,6 +39,7 @@ class Chardevs:
                                 self._enter_terminal)
         self._backends: dict[str, Backend] = {}
         self._opened: list[Backend] = []
+        self.displays: list[Any] = []  # on the terminal, each with leave() and enter()
         self._started = False
         self._closed = False
         try:
@@ -111,6 +115,10 @@ class Chardevs:
         for backend in self._opened:
             backend.close()
 
+    def vcs(self) -> list[Vc]:
+        """The consoles, in the order in which the user named them."""
+        return [backend for backend in self._opened if isinstance(backend, Vc)]
+
     def describe(self) -> list[tuple[str, str]]:
         """Label and file name of each, for `info chardev`."""
         rows = []
@@ -143,7 +151,8 @@ class Chardevs:
         self._on_quit(status, cause)
 
     def _terminals(self):
-        return [backend.terminal for backend in self._opened if isinstance(backend, Stdio)]
+        return [*self.displays, *(
+            backend.terminal for backend in self._opened if isinstance(backend, Stdio))]
 
     def _leave_terminal(self) -> None:
         for terminal in self._terminals():

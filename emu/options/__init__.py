@@ -66,7 +66,8 @@ def _finish(request: Request) -> Config:
     if request.display is None and config.display == "none" and not request.nographic \
             and not config.chardevs:
         raise UserError("there is no display to open a window on: add -nographic to have the "
-                        "serial console and the monitor here, or -display none")
+                        "serial console and the monitor here, -display curses to have the "
+                        "screen here, -vnc :0 or -display none")
     return config
 
 
@@ -83,5 +84,8 @@ def _consoles(request: Request) -> None:
             chardevs.serial(request, "stdio")
         elif request.monitors is None:
             chardevs.monitor(request, "stdio")
+    elif request.config.display == "curses" and request.monitors is None \
+            and not request.nodefaults:
+        chardevs.monitor(request, "vc")
     request.config.serials = request.serials or []
     request.config.monitors = request.monitors or []

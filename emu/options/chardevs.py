@@ -14,9 +14,10 @@ KEYS = {  # -chardev KIND,KEY=VALUE
     "null": ("mux",),
     "file": ("mux", "path", "append"),
     "pty": ("mux",),
+    "vc": ("mux",),
     "socket": ("mux", "path", "host", "port", "server", "wait"),
 }
-OTHER_KINDS = ("vc", "udp", "telnet", "tn3270", "websocket", "pipe", "con", "msmouse", "wctablet",
+OTHER_KINDS = ("udp", "telnet", "tn3270", "websocket", "pipe", "con", "msmouse", "wctablet",
                "braille", "parallel", "parport", "serial", "tty", "ringbuf", "spicevmc",
                "spiceport", "testdev")
 
@@ -139,7 +140,7 @@ def attach(request: Request, spec: str, ident: str, source: str) -> str | None:
         spec = spec.removeprefix("mon:")
         request.monitors = [*(request.monitors or []), ident]
     kind, colon, rest = spec.partition(":")
-    if kind in ("stdio", "null", "pty") and not colon:
+    if kind in ("stdio", "null", "pty", "vc") and not colon:
         new.kind = kind
     elif kind == "file" and rest:
         new.kind, new.path = kind, rest
@@ -181,6 +182,10 @@ def check(request: Request) -> None:
                             "mux=on lets several share it")
         seen.add(ident)
     for chardev in config.chardevs:
+        if chardev.kind == "vc" and config.display != "curses":
+            raise UserError(f"{chardev.source}: only -display curses has consoles")
+        if chardev.kind == "stdio" and config.display == "curses":
+            raise UserError(f"{chardev.source}: -display curses has the terminal")
         if chardev.id not in seen:
             raise UserError(f"{chardev.source}: nothing uses chardev '{chardev.id}'")
 

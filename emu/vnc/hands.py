@@ -8,9 +8,9 @@ from typing import Any
 
 from pyemu.chardev.loop import IoLoop
 from pyemu.display.input import Input
+from pyemu.display.keysyms import STROKES
 from pyemu.machine.keymap import KEYS, NUMBERS
 from pyemu.trace.hooks import trace_vnc_key_event_ext, trace_vnc_key_event_map
-from pyemu.vnc.keysyms import STROKES
 
 BUTTONS = ((0x01, "left"), (0x02, "middle"), (0x04, "right"))
 WHEEL_UP, WHEEL_DOWN = 0x08, 0x10

@@ -210,7 +210,7 @@ def test_sockets():
     ("-drive file=a,id=x -drive file=b,id=x",
      "-drive file=b,id=x: Duplicate ID 'x' for drive"),
     ("-serial foo", "-serial foo: 'foo' is not a valid char driver"),
-    ("-serial vc", "-serial vc: character devices of kind 'vc' are not supported"),
+    ("-serial udp", "-serial udp: character devices of kind 'udp' are not supported"),
     ("-serial file:", "-serial file:: 'file' is not a valid char driver"),
     ("-serial stdio -monitor stdio", "-monitor stdio: stdio is in use already: -serial stdio"),
     ("-serial null -serial null -serial null -serial null -serial null",

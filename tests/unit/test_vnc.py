@@ -4,9 +4,9 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from pyemu.display.keysyms import STROKES
 from pyemu.vnc import des, hextile
 from pyemu.vnc.canvas import Canvas, rectangles
-from pyemu.vnc.keysyms import STROKES
 from pyemu.vnc.pixels import NATIVE, WITH_MAP, FormatError, PixelFormat
 
 from .vnc_client import (
