@@ -177,6 +177,15 @@ class NicConfig:
 
 
 @dataclass
+class DebugExitConfig:
+    """Ports by which the guest ends the emulator with an exit status."""
+
+    source: str
+    base: int
+    count: int
+
+
+@dataclass
 class DumpConfig:
     """A file that gets a copy of each frame."""
 
@@ -208,6 +217,8 @@ class Config:
     nics: list[NicConfig] = field(default_factory=list)
     netdevs: list[UserNetConfig | SocketNetConfig | TapConfig] = field(default_factory=list)
     dumps: list[DumpConfig] = field(default_factory=list)
+    testdev: bool = False  # the device for programs that test the machine
+    debug_exits: list[DebugExitConfig] = field(default_factory=list)
     display: str = "none"
     vnc: list[VncConfig] = field(default_factory=list)
     full_screen: bool = False

@@ -41,6 +41,9 @@ MODELS = {  # name: (model number of the CPU engine, what it is)
     "EPYC-Rome": (37, "AMD EPYC (Rome)"),
 }
 
+AMD_64 = ("qemu64", "phenom", "Opteron_G1", "Opteron_G2", "Opteron_G3", "Opteron_G4", "Opteron_G5",
+          "EPYC", "EPYC-Rome")  # AMD's processors with 40 address bits or more
+
 
 def listing() -> str:
     """The answer to `-cpu help`."""

@@ -12,16 +12,17 @@ from pyemu import roms
 from pyemu.backtrace import backtrace
 from pyemu.chardev.registry import Chardevs
 from pyemu.config import Config, UserError
+from pyemu.cpu_models import AMD_64
 from pyemu.cpulog import CpuLog
 from pyemu.drives import commit_all, open_drives
 from pyemu.engine.cpu import EngineError
 from pyemu.gdbstub.server import DebugServer
-from pyemu.machine import cmos, layout, linux_boot
+from pyemu.machine import cmos, direct_boot, layout
 from pyemu.machine.acpi import tables
 from pyemu.machine.block.backend import Backend
 from pyemu.machine.firmware_config import FirmwareConfig
 from pyemu.machine.ide_identify import default_geometry
-from pyemu.machine.linux_boot import LinuxBoot
+from pyemu.machine.kernel_image import KernelImage
 from pyemu.machine.net.peer import Peer
 from pyemu.machine.pc import Parts, Pc
 from pyemu.monitor import registers
@@ -65,7 +66,10 @@ def _run(config: Config, resources: ExitStack) -> int:
     resources.callback(netdevs.close)
     runner.netdevs = netdevs
     parts = _gather(config, runner, chardevs, netdevs, resources)
-    runner.machine = Pc(runner.cpu, runner.clock, runner.ports, runner.memory, runner, parts)
+    try:
+        runner.machine = Pc(runner.cpu, runner.clock, runner.ports, runner.memory, runner, parts)
+    except ValueError as error:  # two want the same ports
+        raise UserError(str(error)) from None
     monitors = [Monitor(runner, config, chardevs, ident) for ident in config.monitors]
     sessions = [Session(runner, config, chardevs, qmp.chardev, qmp.pretty) for qmp in config.qmp]
     runner.gdb = DebugServer(runner, config, chardevs)
@@ -163,15 +167,17 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs
     boot_order = []
     kernel = _load_kernel(config, low_ram)
     if kernel:
-        files[linux_boot.ROM_FILE] = roms.load(linux_boot.OPTION_ROM, config.firmware_dirs)
-        boot_order = [linux_boot.BOOT_PATH]
+        files[kernel.rom_file] = roms.load(kernel.OPTION_ROM, config.firmware_dirs)
+        boot_order = [kernel.boot_path]
     firmware = FirmwareConfig(low_ram, high_ram, boot_menu=config.boot_menu, files=files,
-                              boot_order=boot_order, graphic=config.graphic)
+                              boot_order=boot_order, graphic=config.graphic,
+                              hypertransport=config.cpu_model in AMD_64)
     settings = cmos.preset(low_ram, high_ram, boot=config.boot_order,
                            disks=[_geometry(drive) if drive else None for drive in drives])
     return Parts(ram=_allocate_ram(config.ram_bytes), bios=bios, vga_rom=vga_rom, drives=drives,
                  serials=serials, nics=nics, debug_console=debug_console, epoch=_epoch(config),
-                 cmos=settings, firmware=firmware, kernel=kernel)
+                 cmos=settings, firmware=firmware, kernel=kernel, testdev=config.testdev,
+                 debug_exits=[(each.base, each.count) for each in config.debug_exits])
 
 
 def _nics(config: Config, netdevs: Netdevs) -> list[tuple[bytes, bytes | None, Peer]]:
@@ -185,11 +191,11 @@ def _nics(config: Config, netdevs: Netdevs) -> list[tuple[bytes, bytes | None, P
     return [(nic.mac or b"", rom, netdevs.peer(nic.netdev)) for nic in config.nics]
 
 
-def _load_kernel(config: Config, low_ram: int) -> LinuxBoot | None:
+def _load_kernel(config: Config, low_ram: int) -> KernelImage | None:
     if config.kernel is None:
         return None
     try:
-        return LinuxBoot.read(config.kernel, config.initrd, config.append, low_ram)
+        return direct_boot.read(config.kernel, config.initrd, config.append, low_ram)
     except ValueError as error:
         raise UserError(str(error)) from None
 

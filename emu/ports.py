@@ -47,7 +47,8 @@ class Ports:
             if not 0 <= port < self.COUNT:
                 raise ValueError(f"port {port:#x} is beyond the last port")
             if port in self.table:
-                raise ValueError(f"port {port:#06x} is already taken by {self.table[port][2]!r}")
+                owner = type(self.table[port][2]).__name__
+                raise ValueError(f"port {port:#06x} is already taken by {owner}")
         for port in ports:
             self.table[port] = base, width, device
         if self.bus:

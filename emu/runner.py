@@ -162,6 +162,9 @@ class Runner:
     def shutdown_request(self, cause: str) -> None:
         self._request(lambda: self._shut_down(cause))
 
+    def exit_request(self, status: int) -> None:
+        self._request(lambda: self._end(status))
+
     def _request(self, action: Callable[[], None]) -> None:
         self._requests.append(action)
         self.cpu.stop()

@@ -12,7 +12,8 @@ from .fw_cfg import FwCfg
 
 GIB = 1 << 30
 E820_ENTRY = struct.Struct("<QQI")  # address, length, type
-E820_RAM = 1
+E820_RAM, E820_RESERVED = 1, 2
+HYPERTRANSPORT = 0xfd_0000_0000, 0x3_0000_0000  # AMD's processors route it elsewhere
 FAIL_FOREVER = 0xffffffff  # etc/boot-fail-wait: do not try again
 
 # etc/system-states: one byte for each of S0 to S5, its SLP_TYP with this bit if it can be entered
@@ -24,6 +25,7 @@ class FirmwareConfig:
     """The answers to what firmware asks. `install` puts them into a FwCfg.
 
     ram_below_4g, ram_above_4g: bytes of RAM from address 0, and from 4 GiB on.
+    hypertransport: the processor keeps a range of addresses for itself.
     boot_order: device paths in Open Firmware's form, most wanted first, such as
         "/rom@genroms/linuxboot_dma.bin"; see `Config.boot` of the command line.
     boot_strict: give up after these instead of trying the rest.
@@ -35,6 +37,7 @@ class FirmwareConfig:
 
     ram_below_4g: int
     ram_above_4g: int = 0
+    hypertransport: bool = False
     cpus: int = 1
     max_cpus: int = 1
     uuid: bytes = bytes(16)
@@ -69,7 +72,8 @@ class FirmwareConfig:
             fw_cfg.add_file(name, data)
 
     def _e820(self) -> bytes:
-        ranges = E820_ENTRY.pack(0, self.ram_below_4g, E820_RAM)
+        ranges = E820_ENTRY.pack(*HYPERTRANSPORT, E820_RESERVED) if self.hypertransport else b""
+        ranges += E820_ENTRY.pack(0, self.ram_below_4g, E820_RAM)
         if self.ram_above_4g:
             ranges += E820_ENTRY.pack(4 * GIB, self.ram_above_4g, E820_RAM)
         return ranges

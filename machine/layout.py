@@ -22,10 +22,12 @@ PCI_DATA = 0xCFC, 4
 VGA_MONO, VGA, DISPI = (0x3B0, 12), (0x3C0, 32), (0x1CE, 2)
 PCI_HOTPLUG, CPU_HOTPLUG, GPE0 = (0xAE00, 0x18), (0xAF00, 32), (0xAFE0, 4)
 SERIALS = (0x3F8, 8), (0x2F8, 8), (0x3E8, 8), (0x2E8, 8)
+TESTDEV, TESTDEV_FLUSH, TESTDEV_BYTES, TESTDEV_LINES = (
+    (0xE0, 4), (0xE4, 4), (0xE8, 4), (0x2000, 24))
 IDE_PORTS = 0x1F0, 0x170  # mapped by the IDE function
 
 # ISA interrupts
-IRQ_TIMER, IRQ_KEYBOARD, IRQ_RTC, IRQ_SCI, IRQ_MOUSE = 0, 1, 8, 9, 12
+IRQ_TIMER, IRQ_KEYBOARD, IRQ_CASCADE, IRQ_RTC, IRQ_SCI, IRQ_MOUSE = 0, 1, 2, 8, 9, 12
 IRQ_SERIALS = 4, 3, 4, 3
 IRQ_IDE = 14, 15
 ISA_IRQS = 0, 1, *range(3, 16)  # 2 is the cascade of the 8259s
@@ -41,6 +43,7 @@ PAM_SEGMENTS = *((0xC0000 + 0x4000 * n, 0x4000) for n in range(12)), (0xF0000, 0
 LOW_BIOS_SIZE = 0x20000  # the last part of the BIOS is seen below 1 MiB, too
 HIGH_RAM = 4 * GIB
 IO_APIC, LOCAL_APIC, APIC_SIZE = 0xFEC00000, 0xFEE00000, 0x1000
+TESTDEV_MEMORY, TESTDEV_MEMORY_SIZE = 0xFF000000, 0x10000
 VIDEO_RAM_SIZE = 16 * MIB
 
 LOW_RAM_LIMIT = 0xE000_0000  # with more, only LOW_RAM lies below 4 GiB, and the rest above

@@ -1,33 +1,29 @@
-"""Direct boot of Linux (`-kernel -initrd -append`): the boot loader's half of the x86 protocol.
+"""Linux kernels (`-kernel`), and what boots as they do: the boot loader's half of the x86 protocol.
 
-The setup header is filled in here; the parts go into fw_cfg, from where the option ROM
-linuxboot_dma.bin moves them to their addresses and starts the kernel.
+The setup header is filled in here; the option ROM moves the parts to their addresses.
 Source: Linux, Documentation/arch/x86/boot.rst.
 """
 import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 
 from . import fw_cfg as key
 from .fw_cfg import FwCfg
+from .kernel_image import FIRMWARE_TABLES, PAGE, KernelImage, add_initrd, add_kernel, read_file
 
-OPTION_ROM = "linuxboot_dma.bin"
-ROM_FILE = f"genroms/{OPTION_ROM}"  # its name in fw_cfg
-BOOT_PATH = f"/rom@{ROM_FILE}"  # its name in the boot order
-
-# Where the parts go
+# Where the parts go: setup, command line, kernel. The first kernels end their setup by OLD_END.
 SETUP_ADDR, COMMAND_LINE_ADDR, KERNEL_ADDR = 0x10000, 0x20000, 0x100000
-PAGE = 0x1000
-FIRMWARE_TABLES = 0x40000  # SeaBIOS keeps its tables in so much of the top of memory
+OLD_SETUP_ADDR, OLD_END, LOW_KERNEL_ADDR = 0x90000, 0x9a000, 0x10000
 
 # The setup header: offsets in the file
-SETUP_SECTORS, VIDEO_MODE, BOOT_FLAG, MAGIC, VERSION = 0x1f1, 0x1fa, 0x1fe, 0x202, 0x206
+OLD_COMMAND_LINE, SETUP_SECTORS, VIDEO_MODE, BOOT_FLAG = 0x20, 0x1f1, 0x1fa, 0x1fe
+MAGIC, VERSION = 0x202, 0x206
 LOADER_TYPE, LOAD_FLAGS, INITRD_ADDRESS, INITRD_SIZE = 0x210, 0x211, 0x218, 0x21c
 HEAP_END, COMMAND_LINE, INITRD_MAX, EXTRA_FLAGS = 0x224, 0x228, 0x22c, 0x236
 COMMAND_LINE_SIZE, HEADER_END = 0x238, 0x268
 
 BOOT_SIGNATURE, HEADER_MAGIC = 0xaa55, b"HdrS"
+OLD_COMMAND_LINE_MAGIC = 0xa33f
 SECTOR, DEFAULT_SETUP_SECTORS = 512, 4
 LOADER_IS_QEMU = 0xb0  # of the assigned loader types the one whose firmware interface this is
 LOADED_HIGH, CAN_USE_HEAP = 0x01, 0x80  # LOAD_FLAGS
@@ -35,7 +31,8 @@ CAN_LOAD_ABOVE_4G = 0x02  # EXTRA_FLAGS: nor does INITRD_MAX count then
 STACK_SIZE = 0x200  # above the heap
 
 # Versions of the protocol
-NEEDED, HAS_INITRD_MAX, HAS_COMMAND_LINE_SIZE, HAS_EXTRA_FLAGS = 0x202, 0x203, 0x206, 0x20c
+HAS_INITRD, HAS_HEAP, HAS_COMMAND_LINE = 0x200, 0x201, 0x202
+HAS_INITRD_MAX, HAS_COMMAND_LINE_SIZE, HAS_EXTRA_FLAGS = 0x203, 0x206, 0x20c
 OLD_INITRD_MAX, OLD_COMMAND_LINE_SIZE = 0x37ffffff, 255
 
 VIDEO_MODES = {"normal": 0xffff, "ext": 0xfffe, "ask": 0xfffd}
@@ -43,84 +40,89 @@ UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 @dataclass
-class LinuxBoot:
+class LinuxBoot(KernelImage):
     """A kernel ready to start: its setup part with the header filled in, and the rest."""
 
-    setup: bytes
+    OPTION_ROM = "linuxboot_dma.bin"
+
+    setup: bytearray
+    setup_address: int
     kernel: bytes
+    kernel_address: int
     initrd: bytes
     initrd_address: int
     command_line: bytes  # with the final NUL
+    command_line_address: int
+
+    @staticmethod
+    def recognizes(image: bytes) -> bool:
+        return image[MAGIC:MAGIC + len(HEADER_MAGIC)] == HEADER_MAGIC
 
     @classmethod
-    def read(cls, kernel: str, initrd: str | None, command_line: str,
+    def read(cls, kernel: str, image: bytes, initrd: str | None, command_line: str,
              ram_below_4g: int) -> "LinuxBoot":
-        """Load the files. Raises ValueError, in one line, for what cannot be booted."""
-        image = _read_file("kernel", kernel)
-        disk = _read_file("initrd", initrd) if initrd else b""
-        version = _check(kernel, image)
-        setup_size = (image[SETUP_SECTORS] or DEFAULT_SETUP_SECTORS) * SECTOR + SECTOR
-        setup = bytearray(image[:setup_size])
-        payload = image[setup_size:]
+        """Raises ValueError, in one line, for what cannot be booted."""
+        if len(image) < HEADER_END or _get(image, BOOT_FLAG, 2) != BOOT_SIGNATURE:
+            raise ValueError(f"could not load kernel '{kernel}': neither a Linux kernel nor "
+                             "a multiboot or ELF one")
+        version = _get(image, VERSION, 2) if cls.recognizes(image) else 0
+        disk = read_file("initrd", initrd) if initrd else b""
+        if disk and version < HAS_INITRD:
+            raise ValueError(f"kernel '{kernel}' is too old to load a RAM disk")
         text = os.fsencode(command_line) + b"\0"
         limit = _get(image, COMMAND_LINE_SIZE, 4) if version >= HAS_COMMAND_LINE_SIZE \
             else OLD_COMMAND_LINE_SIZE
         if len(text) - 1 > limit:
             raise ValueError(f"-append: {len(text) - 1} bytes, the kernel takes {limit}")
+        setup_size = (image[SETUP_SECTORS] or DEFAULT_SETUP_SECTORS) * SECTOR + SECTOR
+        setup, payload = bytearray(image[:setup_size]), image[setup_size:]
+        high = version >= HAS_INITRD and image[LOAD_FLAGS] & LOADED_HIGH
+        address = KERNEL_ADDR if high else LOW_KERNEL_ADDR
+        setup_address, text_address = SETUP_ADDR, COMMAND_LINE_ADDR
+        if not high or version < HAS_COMMAND_LINE:
+            setup_address, text_address = OLD_SETUP_ADDR, (OLD_END - len(text)) & ~15
         top = min(ram_below_4g - FIRMWARE_TABLES, _memory_limit(command_line))
-        if KERNEL_ADDR + len(payload) > top:
+        end = address + len(payload)
+        if end > (top if high else setup_address):
             raise ValueError(f"kernel '{kernel}' is too large for the memory of the machine")
-        address = 0
+        initrd_address = 0
         if disk:
             top = min(top, _initrd_max(image, version) + 1)
-            address = (top - len(disk)) // PAGE * PAGE
-            room = top - KERNEL_ADDR - len(payload)
-            if address < KERNEL_ADDR + len(payload):
-                raise ValueError(
-                    f"initrd '{initrd}' is too large: {len(disk)} bytes, there is room for {room}")
-        _put(setup, LOADER_TYPE, 1, LOADER_IS_QEMU)
-        _put(setup, LOAD_FLAGS, 1, image[LOAD_FLAGS] | CAN_USE_HEAP)
-        _put(setup, HEAP_END, 2, COMMAND_LINE_ADDR - SETUP_ADDR - STACK_SIZE)
-        _put(setup, COMMAND_LINE, 4, COMMAND_LINE_ADDR)
-        _put(setup, INITRD_ADDRESS, 4, address)
-        _put(setup, INITRD_SIZE, 4, len(disk))
-        if (mode := _video_mode(command_line)) is not None:
-            _put(setup, VIDEO_MODE, 2, mode)
-        return cls(bytes(setup), payload, disk, address, text)
+            initrd_address = (top - len(disk)) // PAGE * PAGE
+            if initrd_address < max(end, KERNEL_ADDR):
+                raise ValueError(f"initrd '{initrd}' is too large: {len(disk)} bytes, "
+                                 f"there is room for {top - max(end, KERNEL_ADDR)}")
+        linux = cls(setup, setup_address, payload, address, disk, initrd_address,
+                    text, text_address)
+        linux._fill_in_header(version, _video_mode(command_line))
+        return linux
+
+    def _fill_in_header(self, version: int, video_mode: int | None) -> None:
+        setup, room = self.setup, self.command_line_address - self.setup_address
+        if version >= HAS_INITRD:
+            _put(setup, LOADER_TYPE, 1, LOADER_IS_QEMU)
+            _put(setup, INITRD_ADDRESS, 4, self.initrd_address)
+            _put(setup, INITRD_SIZE, 4, len(self.initrd))
+        if version >= HAS_HEAP:
+            _put(setup, LOAD_FLAGS, 1, setup[LOAD_FLAGS] | CAN_USE_HEAP)
+            _put(setup, HEAP_END, 2, room - STACK_SIZE)
+        if version >= HAS_COMMAND_LINE:
+            _put(setup, COMMAND_LINE, 4, self.command_line_address)
+        else:
+            _put(setup, OLD_COMMAND_LINE, 2, OLD_COMMAND_LINE_MAGIC)
+            _put(setup, OLD_COMMAND_LINE + 2, 2, room)
+        if video_mode is not None:
+            _put(setup, VIDEO_MODE, 2, video_mode)
 
     def install(self, fw_cfg: FwCfg) -> None:
-        """Hand the parts to the option ROM. The board adds that, as the file `ROM_FILE`."""
-        fw_cfg.add_i32(key.KERNEL_ADDR, KERNEL_ADDR)
-        fw_cfg.add_i32(key.KERNEL_SIZE, len(self.kernel))
-        fw_cfg.add_bytes(key.KERNEL_DATA, self.kernel)
-        fw_cfg.add_i32(key.INITRD_ADDR, self.initrd_address)
-        fw_cfg.add_i32(key.INITRD_SIZE, len(self.initrd))
-        fw_cfg.add_bytes(key.INITRD_DATA, self.initrd)
-        fw_cfg.add_i32(key.CMDLINE_ADDR, COMMAND_LINE_ADDR)
+        add_kernel(fw_cfg, self.kernel_address, self.kernel)
+        add_initrd(fw_cfg, self.initrd_address, self.initrd)
+        fw_cfg.add_i32(key.CMDLINE_ADDR, self.command_line_address)
         fw_cfg.add_i32(key.CMDLINE_SIZE, len(self.command_line))
         fw_cfg.add_bytes(key.CMDLINE_DATA, self.command_line)
-        fw_cfg.add_i32(key.SETUP_ADDR, SETUP_ADDR)
+        fw_cfg.add_i32(key.SETUP_ADDR, self.setup_address)
         fw_cfg.add_i32(key.SETUP_SIZE, len(self.setup))
-        fw_cfg.add_bytes(key.SETUP_DATA, self.setup)
-
-
-def _read_file(what: str, path: str) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except OSError as error:
-        raise ValueError(f"could not load {what} '{path}': {error.strerror}") from error
-
-
-def _check(path: str, image: bytes) -> int:
-    """The protocol version of a kernel that can be booted."""
-    if (len(image) < HEADER_END or _get(image, BOOT_FLAG, 2) != BOOT_SIGNATURE
-            or image[MAGIC:MAGIC + len(HEADER_MAGIC)] != HEADER_MAGIC):
-        raise ValueError(f"could not load kernel '{path}': not a Linux bzImage")
-    version = _get(image, VERSION, 2)
-    if version < NEEDED or not image[LOAD_FLAGS] & LOADED_HIGH:
-        raise ValueError(f"could not load kernel '{path}': boot protocol "
-                         f"{version >> 8}.{version & 0xff:02}, need a bzImage of 2.02 or newer")
-    return version
+        fw_cfg.add_bytes(key.SETUP_DATA, bytes(self.setup))
 
 
 def _initrd_max(image: bytes, version: int) -> int:
@@ -145,7 +147,7 @@ def _video_mode(command_line: str) -> int | None:
     return VIDEO_MODES[mode] if mode in VIDEO_MODES else int(mode, 0) & 0xffff
 
 
-def _get(image: bytes, offset: int, size: int) -> int:
+def _get(image: bytes | bytearray, offset: int, size: int) -> int:
     return int.from_bytes(image[offset:offset + size], "little")
 
 

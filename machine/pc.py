@@ -7,6 +7,7 @@ from typing import Any
 from pyemu.machine import layout
 from pyemu.machine.acpi_hotplug import CpuHotplug, PciHotplug
 from pyemu.machine.chip import Chip
+from pyemu.machine.debug_exit import DebugExit
 from pyemu.machine.debugcon import DebugConsole
 from pyemu.machine.firmware_config import FirmwareConfig
 from pyemu.machine.fw_cfg import FwCfg
@@ -19,12 +20,13 @@ from pyemu.machine.ide import Channel
 from pyemu.machine.ide_bmdma import BusMaster
 from pyemu.machine.ide_disk import AtaDisk
 from pyemu.machine.ioapic import IoApic
+from pyemu.machine.kernel_image import KernelImage
 from pyemu.machine.lapic import LocalApic
 from pyemu.machine.line import Line, WiredOr
-from pyemu.machine.linux_boot import LinuxBoot
 from pyemu.machine.mc146818 import Rtc
 from pyemu.machine.net.e1000 import E1000
 from pyemu.machine.net.peer import Peer
+from pyemu.machine.pc_testdev import LINES, PcTestdev
 from pyemu.machine.pci import PciBus
 from pyemu.machine.piix3 import ROUTABLE, Piix3
 from pyemu.machine.piix4_pm import Piix4Pm
@@ -48,6 +50,7 @@ class Parts:
     debug_console: character device or None.
     epoch: Unix seconds that the RTC shows at power-on. cmos: bytes by address.
     kernel: to be booted instead of a disk, by the option ROM among the firmware's files.
+    testdev: have the device for test programs. debug_exits: first port and number of each.
     """
 
     ram: mmap.mmap
@@ -60,7 +63,9 @@ class Parts:
     epoch: int
     cmos: Mapping[int, int]
     firmware: FirmwareConfig
-    kernel: LinuxBoot | None = None
+    kernel: KernelImage | None = None
+    testdev: bool = False
+    debug_exits: Sequence[tuple[int, int]] = ()
 
 
 class Pc(Chip):
@@ -71,6 +76,7 @@ class Pc(Chip):
 
     def __init__(self, cpu: Any, clock: Any, ports: Any, memory: Any, system: Any, parts: Parts):
         self.drives = parts.drives
+        self.memory = memory
         _lay_out_memory(memory, parts)
 
         # Interrupt controllers
@@ -145,13 +151,21 @@ class Pc(Chip):
         self.fw_cfg = ports.map(*layout.FW_CFG, FwCfg(memory), width=2)
         ports.map(*layout.FW_CFG_DMA, self.fw_cfg.dma, width=4)
         parts.firmware.install(self.fw_cfg)
-        if parts.kernel:
-            parts.kernel.install(self.fw_cfg)
+        self.kernel = parts.kernel
+        if self.kernel:
+            self.kernel.install(self.fw_cfg)
 
         # Display and network
         self.vga = _plug_vga(self.pci, clock, ports, memory, parts.vga_rom)
         self.nics = [self.pci.add(E1000(clock, memory, *nic), layout.SLOT_NIC + n)
                      for n, nic in enumerate(parts.nics)]
+
+        # For programs that test the machine
+        lines = {n: irq(n) if n in wires else self.gsi.line(n)
+                 for n in range(LINES) if n != layout.IRQ_CASCADE}
+        self.testdev = _plug_testdev(ports, memory, lines) if parts.testdev else None
+        for base, count in parts.debug_exits:
+            ports.map(base, count, DebugExit(system), width=4)
 
         self.chips: dict[str, Chip] = {
             "pic": self.pic, "lapic": self.lapic, "ioapic": self.ioapic, "pit": self.pit,
@@ -161,6 +175,7 @@ class Pc(Chip):
             **{f"serial{n}": uart for n, uart in enumerate(self.serials)},
             **{f"ide{n}": channel for n, channel in enumerate(self.channels)},
             **({"vga": self.vga} if self.vga else {}),
+            **({"testdev": self.testdev} if self.testdev else {}),
             "pci": self.pci,
             **{f"pci.{devfn:02x}": device for devfn, device in self.pci.devices.items()},
         }
@@ -168,6 +183,8 @@ class Pc(Chip):
     def reset(self) -> None:
         for chip in self.chips.values():
             chip.reset()
+        if self.kernel:
+            self.kernel.load(self.memory)
 
     def save(self) -> dict[str, Any]:
         return {"version": self.VERSION,
@@ -206,6 +223,16 @@ def _plug_vga(pci: PciBus, clock: Any, ports: Any, memory: Any, rom: bytes | Non
     ports.map(*layout.DISPI, vga.dispi.ports, width=2)
     pci.add(VgaPci(vram, vga.ports, vga.dispi, rom), layout.SLOT_VGA)
     return vga
+
+
+def _plug_testdev(ports: Any, memory: Any, lines: Mapping[int, Line]) -> PcTestdev:
+    device = PcTestdev(lines)
+    ports.map(*layout.TESTDEV, device.ports, width=4)
+    ports.map(*layout.TESTDEV_FLUSH, device.flush, width=4)
+    ports.map(*layout.TESTDEV_BYTES, device.ports, width=4)
+    ports.map(*layout.TESTDEV_LINES, device.lines)
+    memory.map_mmio(layout.TESTDEV_MEMORY, layout.TESTDEV_MEMORY_SIZE, device.memory, "testdev")
+    return device
 
 
 def _plug_disk(parts: Parts, number: int) -> AtaDisk | None:

@@ -10,3 +10,6 @@ class System(Protocol):
 
     def shutdown_request(self, cause: str) -> None:
         """Switch the machine off."""
+
+    def exit_request(self, status: int) -> None:
+        """End the emulator with this exit status."""

@@ -20,6 +20,8 @@ PACKAGES = {
     "vgabios-stdvga.bin": "seabios",
     "kvmvapic.bin": "qemu-system-data",
     "linuxboot_dma.bin": "qemu-system-data",
+    "multiboot_dma.bin": "qemu-system-data",
+    "pvh.bin": "qemu-system-data",
     "efi-e1000.rom": "ipxe-qemu",
     "pxe-e1000.rom": "ipxe-qemu",
 }

@@ -63,13 +63,8 @@ def netdev(request: Request, text: str) -> None:
     _add_netdev(request, _backend(found, ident, f"-netdev {text}"))
 
 
-def device(request: Request, text: str) -> None:
-    if text in ("help", "?"):
-        raise Answer("Network devices:\n" + "\n".join(
-            f'name "{model}", bus PCI, desc "Intel Gigabit Ethernet"' for model in MODELS))
-    model = keyvalue.split(text)[0].removeprefix("driver=")
-    if model not in MODELS:
-        raise UserError(f"'{model}' is not a valid device model name")
+def card(request: Request, text: str) -> None:
+    """-device e1000: a card for a -netdev."""
     values = keyvalue.parse(text, ("driver", "netdev", "mac", "id"), implied="driver")
     ident = values.get("id", "")
     if ident and any(other.id == ident for other in request.config.nics):

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from pyemu import __version__
 from pyemu.config import UserError
-from pyemu.options import chardevs, display, drives, machine, network
+from pyemu.options import chardevs, devices, display, drives, machine, network
 from pyemu.options.request import Answer, Request
 
 HELP_WORDS = ("help", "?", "trace:help")
@@ -101,6 +101,9 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option(("smp",), "1", "number of CPUs, which is one", machine.smp),
         Option(("m",), "SIZE", "memory in MiB, or with a suffix K, M or G; 128 unless told",
                machine.memory),
+        Option(("device",), "DRIVER[,KEY=VALUE...]", "one more device: e1000 (netdev=, mac=, id=); "
+               "isa-debug-exit (iobase=, iosize=), by which the guest sets the exit status; "
+               "pc-testdev; `help` lists them", devices.device),
         Option(("rtc",), "base=BASE", "clock of the machine: utc, localtime or a date such as "
                "2006-06-17T16:01:21", machine.rtc),
     ),
@@ -118,8 +121,10 @@ GROUPS: dict[str, tuple[Option, ...]] = {
     "Boot": (
         Option(("boot",), "[order=]DEVICES[,menu=on|off]",
                "where to boot from: a floppy, c disk, d CD-ROM, n network", machine.boot),
-        Option(("kernel",), "FILE", "boot this Linux kernel", setting("kernel")),
-        Option(("initrd",), "FILE", "with this initial RAM disk", setting("initrd")),
+        Option(("kernel",), "FILE", "boot this kernel: Linux, multiboot or, with a PVH entry, ELF",
+               setting("kernel")),
+        Option(("initrd",), "FILE", "with this initial RAM disk; for multiboot, "
+               "'FILE ARGUMENTS,FILE ARGUMENTS,...' are modules", setting("initrd")),
         Option(("append",), "TEXT", "and this kernel command line", setting("append")),
         Option(("L",), "DIR", "look for firmware here first; `help` lists the folders",
                machine.firmware_dir),
@@ -154,8 +159,6 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                "dhcpstart=, dns=, dnssearch=, domainname=, tftp-server-name=, ipv4=, ipv6=), "
                "socket (listen=, connect= or mcast=[HOST]:PORT, localaddr=) or tap (ifname=, fd=)",
                network.netdev),
-        Option(("device",), "e1000[,netdev=ID][,mac=MAC][,id=ID]", "a network card",
-               network.device),
         Option(("object",), "filter-dump,id=ID,netdev=ID,file=FILE",
                "write what passes into a pcap file; maxlen= bytes of each frame, queue=all, rx "
                "(what the guest sends) or tx", network.object_),

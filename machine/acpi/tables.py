@@ -16,6 +16,7 @@ CREATOR_ID = b"PYEM"
 HEADER = struct.Struct("<4sIBB6s8sI4sI")  # signature ... creator revision
 CHECKSUM = 9      # offset of the checksum in a table
 FACS_ALIGN = 64
+ROOM = 0x20000  # that QEMU leaves to its tables: guests find as much memory here as there
 RSDP_CHECKSUM, RSDP_RSDT = 8, 16
 FADT_FACS, FADT_DSDT = 36, 40
 
@@ -76,6 +77,7 @@ def build(low_ram_end: int, cpus: int = 1, serials: int = 1) -> dict[str, bytes]
     rsdp = struct.pack("<8sB6sBI", b"RSD PTR ", 0, OEM_ID, 0, rsdt_at)
     loader += [_add_pointer(RSDP_FILE, RSDP_RSDT),
                _add_checksum(RSDP_FILE, RSDP_CHECKSUM, 0, len(rsdp))]
+    blob += bytes(-len(blob) % ROOM)
     return {TABLES_FILE: bytes(blob), RSDP_FILE: rsdp, LOADER_FILE: b"".join(loader)}
 
 

@@ -3,8 +3,9 @@ import glob
 import struct
 
 import pytest
+from pyemu.machine import direct_boot
 from pyemu.machine import fw_cfg as key
-from pyemu.machine.linux_boot import INITRD_ADDRESS, LinuxBoot
+from pyemu.machine.linux_boot import INITRD_ADDRESS
 
 PORT = 0x510
 KERNELS = glob.glob("/boot/vmlinuz-*") + glob.glob("images/out/vmlinuz*") + glob.glob(
@@ -26,7 +27,7 @@ def test_setup_header(qtest, tmp_path, append):
     def number(item):
         return struct.unpack("<I", fetch(item, 4))[0]
 
-    ours = LinuxBoot.read(KERNELS[0], str(disk), append, 128 << 20)
+    ours = direct_boot.read(KERNELS[0], str(disk), append, 128 << 20)
     assert number(key.SETUP_SIZE) == len(ours.setup)
     theirs = bytearray(fetch(key.SETUP_DATA, 0x400))
     # QEMU leaves less room for the tables of the firmware.

@@ -2,9 +2,9 @@
 import struct
 
 import pytest
+from pyemu.machine import direct_boot
 from pyemu.machine import fw_cfg as key
 from pyemu.machine.fw_cfg import FwCfg
-from pyemu.machine.linux_boot import LinuxBoot
 
 MIB = 1 << 20
 
@@ -28,7 +28,7 @@ def boot(tmp_path):
         kernel, disk = tmp_path / "vmlinuz", tmp_path / "initrd"
         kernel.write_bytes(image)
         disk.write_bytes(initrd or b"")
-        return LinuxBoot.read(str(kernel), str(disk) if initrd else None, append, ram)
+        return direct_boot.read(str(kernel), str(disk) if initrd else None, append, ram)
     return read
 
 
@@ -44,6 +44,26 @@ def test_header_is_filled_in(boot):
     assert linux.command_line == b"console=ttyS0\0"
 
 
+def test_kernels_older_than_protocol_2_02(boot):
+    """Setup and command line lie together at 90000h; zImages themselves below that."""
+    ancient = boot(bzimage(version=0x201), append="quiet")
+    assert (ancient.setup_address, ancient.kernel_address) == (0x90000, 0x100000)
+    assert ancient.command_line_address == 0x99ff0 and field(ancient, 0x228, 4) == 0
+    assert field(ancient, 0x20, 2) == 0xa33f and field(ancient, 0x22, 2) == 0x9ff0
+    assert field(ancient, 0x224, 2) == 0x9ff0 - 0x200 and field(ancient, 0x211, 1) == 0x81
+    small = boot(bzimage(version=0x200, flags=0))
+    assert (small.setup_address, small.kernel_address) == (0x90000, 0x10000)
+    assert field(small, 0x210, 1) == 0xb0 and field(small, 0x224, 2) == 0
+
+    headerless = bytearray(bzimage())
+    headerless[0x202:0x206] = bytes(4)
+    first = boot(bytes(headerless))
+    assert (first.setup_address, first.kernel_address) == (0x90000, 0x10000)
+    assert field(first, 0x210, 1) == 0 and field(first, 0x22, 2) == 0x9ff0
+    with pytest.raises(ValueError, match="too old to load a RAM disk"):
+        boot(bytes(headerless), b"disk")
+
+
 @pytest.mark.parametrize(("sectors", "size"), [(0, 5 * 512), (1, 1024), (39, 40 * 512)])
 def test_setup_and_kernel_are_parted(boot, sectors, size):
     linux = boot(bzimage(sectors=sectors))
@@ -52,7 +72,8 @@ def test_setup_and_kernel_are_parted(boot, sectors, size):
 
 @pytest.mark.parametrize(("image", "top"), [
     (bzimage(), 0x8000_0000), (bzimage(extra=2), 0xbffc_0000),
-    (bzimage(version=0x202), 0x3800_0000), (bzimage(initrd_max=0x0fff_ffff), 0x1000_0000),
+    (bzimage(version=0x202), 0x3800_0000), (bzimage(version=0x200), 0x3800_0000),
+    (bzimage(initrd_max=0x0fff_ffff), 0x1000_0000),
 ])
 def test_initrd_lies_below_its_maximum(boot, image, top):
     linux = boot(image, b"x" * 0x1001, ram=3 << 30)
@@ -96,11 +117,11 @@ def test_parts_go_to_fw_cfg(boot):
 
 
 @pytest.mark.parametrize(("image", "message"), [
-    (b"", "not a Linux bzImage"),
-    (b"\x7fELF" + bytes(5000), "not a Linux bzImage"),
-    (bzimage()[:0x210], "not a Linux bzImage"),
-    (bzimage(version=0x201), "boot protocol 2.01, need a bzImage of 2.02 or newer"),
-    (bzimage(flags=0), "need a bzImage of 2.02 or newer"),
+    (b"", "neither a Linux kernel nor a multiboot or ELF one"),
+    (b"\x7fELF" + bytes(5000), "not an ELF file for a PC"),
+    (bzimage()[:0x210], "neither a Linux kernel nor"),
+    (bytes(5000), "neither a Linux kernel nor"),
+    (bzimage(flags=0, payload=bytes(0x90000)), "too large for the memory"),
     (bzimage(payload=bytes(8 * MIB)), "too large for the memory"),
 ])
 def test_what_is_no_kernel(boot, image, message):
@@ -119,7 +140,7 @@ def test_what_does_not_fit(boot):
 
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(ValueError, match=r"could not load kernel '.*': No such file"):
-        LinuxBoot.read(str(tmp_path / "none"), None, "", MIB)
+        direct_boot.read(str(tmp_path / "none"), None, "", MIB)
     (tmp_path / "vmlinuz").write_bytes(bzimage())
     with pytest.raises(ValueError, match=r"could not load initrd '.*': Is a directory"):
-        LinuxBoot.read(str(tmp_path / "vmlinuz"), str(tmp_path), "", 64 * MIB)
+        direct_boot.read(str(tmp_path / "vmlinuz"), str(tmp_path), "", 64 * MIB)

@@ -1,0 +1,56 @@
+"""`-device DRIVER,KEY=VALUE,...`: what can be plugged in besides disks."""
+from collections.abc import Callable
+from typing import NamedTuple
+
+from pyemu.config import DebugExitConfig, UserError
+from pyemu.options import keyvalue, network
+from pyemu.options.request import Answer, Request
+
+PORTS = 1 << 16
+DEBUG_EXIT_BASE, DEBUG_EXIT_SIZE = 0x501, 2
+MOST_PORTS = 0x1000  # of isa-debug-exit
+
+
+class Driver(NamedTuple):
+    """group: under which the help lists it; about: what the help says of it."""
+
+    group: str
+    about: str
+    handle: Callable[[Request, str], None]
+
+
+def device(request: Request, text: str) -> None:
+    if text in ("help", "?"):
+        raise Answer(_listing())
+    name = keyvalue.split(text)[0].removeprefix("driver=")
+    if name not in DRIVERS:
+        raise UserError(f"'{name}' is not a valid device model name")
+    DRIVERS[name].handle(request, text)
+
+
+def _listing() -> str:
+    groups: dict[str, list[str]] = {}
+    for name, driver in DRIVERS.items():
+        groups.setdefault(driver.group, []).append(f'name "{name}", {driver.about}')
+    return "\n\n".join("\n".join([f"{group} devices:", *lines]) for group, lines in groups.items())
+
+
+def _debug_exit(request: Request, text: str) -> None:
+    values = keyvalue.parse(text, ("driver", "iobase", "iosize", "id"), implied="driver")
+    base = keyvalue.number(values, "iobase", DEBUG_EXIT_BASE)
+    count = keyvalue.number(values, "iosize", DEBUG_EXIT_SIZE)
+    if not (0 <= base < PORTS and 0 < count <= MOST_PORTS and base + count <= PORTS):
+        raise UserError(f"there are no {count} ports from {base:#x} on")
+    request.config.debug_exits.append(DebugExitConfig(f"-device {text}", base, count))
+
+
+def _testdev(request: Request, text: str) -> None:
+    keyvalue.parse(text, ("driver", "id"), implied="driver")
+    request.config.testdev = True
+
+
+DRIVERS = {
+    "e1000": Driver("Network", 'bus PCI, desc "Intel Gigabit Ethernet"', network.card),
+    "isa-debug-exit": Driver("Misc", "bus ISA", _debug_exit),
+    "pc-testdev": Driver("Misc", "bus ISA", _testdev),
+}
