@@ -136,9 +136,11 @@ static bool exec_interrupt(Cpu *cpu, int request)
 
     vcpu->waking = false;
     atomic_store(&cpu->interrupt_request, 0);
-    if (atomic_exchange(&vcpu->doorbell, false))
+    vcpu->restart = false;
+    if (atomic_exchange(&vcpu->doorbell, false)) {
         service(vcpu);
-    vcpu->restart = tracing_changed(vcpu);
+        vcpu->restart = tracing_changed(vcpu); /* who switches an event rings */
+    }
     if (vcpu->stopping || vcpu->restart) {
         cpu->halted = waking;
         vcpu->library.emu_stop(vcpu->uc);

@@ -78,11 +78,10 @@ static bool is_jump(const Jump *jump, const Env *env)
            jump->flags == (env->hflags | (env->eflags & FLAGS_OF_BLOCK));
 }
 
-/* The page of RAM that holds a block, if that is one page. */
+/* The number of the page of RAM that holds a block, if that is one page. */
 static uint32_t page_of_code(const Cpu *cpu, uint64_t pc, const void *code)
 {
-    uint64_t hash = pc ^ pc >> 6; /* as the stock helper has it */
-    const TranslationBlock *block = cpu->jump_cache[(hash >> 6 & 0xfc0) | (hash & 0x3f)];
+    const TranslationBlock *block = find_block(cpu, pc);
     bool known = block && block->code == code && block->pages[1] == NO_CODE_PAGE;
     return known ? block->pages[0] >> PAGE_BITS : NO_JUMP_PAGE;
 }

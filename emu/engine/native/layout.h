@@ -114,6 +114,21 @@ AT(CpuClass, tlb_fill, 0x48);
 AT(CpuClass, debug_excp_handler, 0x78);
 AT(CpuClass, cpu_exec_interrupt, 0x90);
 
+/* TranslationBlock */
+typedef struct {
+    uint64_t pc, cs_base;
+    uint32_t flags;
+    uint16_t size, instructions;
+    uint32_t cflags, trace_state;
+    void *code;
+    uint8_t gap[0x20];
+    uint64_t pages[2]; /* ram_addr of the pages it lies in */
+} TranslationBlock;
+
+AT(TranslationBlock, code, 0x20);
+AT(TranslationBlock, pages, 0x48);
+#define NO_CODE_PAGE (~0ull)
+
 /* CPUState; the Env follows it */
 struct Cpu {
     uint8_t gap1[0x18];
@@ -123,7 +138,7 @@ struct Cpu {
     uint8_t gap2[0x104];
     Env *env;
     struct { uint16_t low; _Atomic uint16_t high; } *icount_decr;
-    void *jump_cache[1 << 12];
+    TranslationBlock *jump_cache[1 << 12];
     uint8_t gap3[0x60];
     uint32_t halted;
     uint32_t can_do_io;
@@ -144,6 +159,14 @@ AT(Cpu, class, 0x81b0);
 #define ENV_OFFSET 0x8a50 /* of the Env in its Cpu */
 
 #define CPU_INTERRUPT_HARD 2u
+
+/* The block that was last jumped to at a linear address, if the cache still has it. */
+static inline const TranslationBlock *find_block(const Cpu *cpu, uint64_t pc)
+{
+    uint64_t mixed = pc ^ pc >> 6;
+    const TranslationBlock *block = cpu->jump_cache[(mixed >> 6 & 0xfc0) | (mixed & 0x3f)];
+    return block && block->pc == pc ? block : NULL;
+}
 
 /* The software TLB, which lies before the Env: three modes, direct-mapped, with a victim TLB each. */
 typedef struct {
@@ -208,19 +231,6 @@ typedef struct {
 } CodePage;
 
 #define CODE_PAGE_BITS 10 /* of index in a lower level of the radix tree of CodePages */
-
-/* TranslationBlock */
-typedef struct {
-    uint64_t pc, cs_base;
-    uint8_t gap1[0x10];
-    void *code;
-    uint8_t gap2[0x20];
-    uint64_t pages[2]; /* ram_addr of the pages it lies in */
-} TranslationBlock;
-
-AT(TranslationBlock, code, 0x20);
-AT(TranslationBlock, pages, 0x48);
-#define NO_CODE_PAGE (~0ull)
 
 #define EXIT_REQUESTED 3 /* how a block ends that has seen at its start that the main loop is wanted */
 

@@ -54,6 +54,7 @@
     FUNCTION(void, ldmxcsr, "helper_ldmxcsr_x86_64", (Env *, uint32_t value)) \
     FUNCTION(void, set_a20, "x86_cpu_set_a20_x86_64", (Cpu *, int on)) \
     FUNCTION(void, tlb_flush, "tlb_flush_x86_64", (Cpu *)) \
+    FUNCTION(void, tlb_flush_page, "tlb_flush_page_x86_64", (Cpu *, uint64_t address)) \
     FUNCTION(void, tb_flush, "tb_flush_x86_64", (Cpu *)) \
     FUNCTION(void, invalidate_code, "tb_invalidate_phys_range_x86_64", \
              (void *uc, uint64_t start, uint64_t end)) \

@@ -17,6 +17,24 @@ void restore_fault_state(Vcpu *vcpu, FaultState state)
     vcpu->env->cr[2] = state.cr2;
 }
 
+/* Unicorn flushes each page of what it maps and unmaps by itself: of gigabytes, all at once is quicker. */
+#define FLUSHED_BY_PAGE (16ull << 20)
+
+static FaultState begin_mapping(Vcpu *vcpu, uint64_t size)
+{
+    vcpu->keeps_tlb = size > FLUSHED_BY_PAGE;
+    return save_fault_state(vcpu);
+}
+
+static void end_mapping(Vcpu *vcpu, FaultState state)
+{
+    restore_fault_state(vcpu, state);
+    if (vcpu->keeps_tlb) {
+        vcpu->keeps_tlb = false;
+        vcpu->library.tlb_flush(vcpu->cpu);
+    }
+}
+
 /* Index of the first region that ends after the address. */
 static size_t find(const Vcpu *vcpu, uint64_t address)
 {
@@ -126,12 +144,12 @@ static PyObject *map_ram(Vcpu *vcpu, PyObject *args)
     region->host = view.buf;
     region->writable = writable;
 
-    FaultState state = save_fault_state(vcpu);
+    FaultState state = begin_mapping(vcpu, view.len);
     int error = vcpu->library.mem_map_ptr(vcpu->uc, address, view.len, UC_PROT_ALL, view.buf);
     refresh_mappings(vcpu);
     if (!error && !writable) /* mapping without the right would let stores through to the host */
         error = vcpu->library.mem_protect(vcpu->uc, address, view.len, UC_PROT_READ | UC_PROT_EXEC);
-    restore_fault_state(vcpu, state);
+    end_mapping(vcpu, state);
     if (!error)
         region->ram_address = vcpu->library.ram_address(vcpu->uc, view.buf);
     return mapped(vcpu, region, error);
@@ -219,10 +237,10 @@ static PyObject *map_device(Vcpu *vcpu, PyObject *args)
             return NULL;
         }
     }
-    FaultState state = save_fault_state(vcpu);
+    FaultState state = begin_mapping(vcpu, size);
     int error = vcpu->library.mmio_map(vcpu->uc, address, size, device_read, region, device_write,
                                        region);
-    restore_fault_state(vcpu, state);
+    end_mapping(vcpu, state);
     return mapped(vcpu, region, error);
 }
 
@@ -239,12 +257,12 @@ static PyObject *unmap(Vcpu *vcpu, PyObject *args)
         return NULL;
     }
     uint64_t size = region->end - region->start;
-    FaultState state = save_fault_state(vcpu);
+    FaultState state = begin_mapping(vcpu, size);
     if (region->host)
         vcpu->library.invalidate_code(vcpu->uc, region->ram_address, region->ram_address + size);
     vcpu->last_region = NULL;
     int error = vcpu->library.mem_unmap(vcpu->uc, address, size);
-    restore_fault_state(vcpu, state);
+    end_mapping(vcpu, state);
     if (vcpu_check(error, vcpu, "unmapping memory") < 0)
         return NULL;
     discard(vcpu, region);

@@ -3,30 +3,15 @@
 
 /* --- blocks --- */
 
-/* The head of QEMU's TranslationBlock, and uc_tb, by which an edge hook tells of one. */
-typedef struct {
-    uint64_t pc, cs_base;
-    uint32_t flags;
-    uint16_t size, instructions;
-    uint32_t cflags, trace_state;
-    void *code;
-} Block;
-
+/* uc_tb, by which an edge hook tells of a block */
 struct BlockReport {
     uint64_t pc;
     uint16_t instructions, size;
 };
 
-static const Block *find_block(const Vcpu *vcpu, uint64_t pc)
-{
-    uint64_t mixed = pc ^ pc >> 6;
-    const Block *block = vcpu->cpu->jump_cache[(mixed >> 6 & 0xfc0) | (mixed & 0x3f)];
-    return block && block->pc == pc ? block : NULL;
-}
-
 PyObject *tracing_block(const Vcpu *vcpu, uint64_t pc)
 {
-    const Block *block = find_block(vcpu, pc);
+    const TranslationBlock *block = find_block(vcpu->cpu, pc);
     if (!block)
         Py_RETURN_NONE;
     return Py_BuildValue("KKIIH", (unsigned long long)(uintptr_t)block->code,
@@ -36,7 +21,7 @@ PyObject *tracing_block(const Vcpu *vcpu, uint64_t pc)
 
 static void trace_translation(const Vcpu *vcpu, uint64_t pc)
 {
-    const Block *block = find_block(vcpu, pc);
+    const TranslationBlock *block = find_block(vcpu->cpu, pc);
     TRACE(translate_block, (uintptr_t)block, pc, block ? (uintptr_t)block->code : 0);
 }
 
@@ -65,7 +50,7 @@ void on_block_executed(void *uc, uint64_t address, uint32_t size, void *user)
     Vcpu *vcpu = user;
     (void)uc, (void)size;
     trace_pair(trace_api, trace_hooks[EVENT_exec_tb], &vcpu->block_run,
-               (uintptr_t)find_block(vcpu, address), address);
+               (uintptr_t)find_block(vcpu->cpu, address), address);
 }
 
 /* --- returns from system calls --- */

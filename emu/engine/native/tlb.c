@@ -152,6 +152,13 @@ static void flush_tlb(Cpu *cpu, uint16_t modes)
     }
 }
 
+static void flush_page(Cpu *cpu, uint64_t address)
+{
+    Vcpu *vcpu = vcpu_of(cpu);
+    if (!vcpu || !vcpu->keeps_tlb)
+        own.tlb_flush_page(cpu, address);
+}
+
 static void *memory_mapping(void *uc, uint64_t address)
 {
     Vcpu *vcpu = vcpu_of(((Unicorn *)uc)->cpu);
@@ -195,7 +202,8 @@ int tlb_install(Vcpu *vcpu)
     vcpu->uc->memory_mapping = memory_mapping;
     vcpu->cpu->class->tlb_fill = tlb_fill;
     own = vcpu->library;
-    if (slot_replace(vcpu, "tlb_flush_by_mmuidx_x86_64", flush_tlb) < 0)
+    if (slot_replace(vcpu, "tlb_flush_by_mmuidx_x86_64", flush_tlb) < 0 ||
+        slot_replace(vcpu, "tlb_flush_page_x86_64", flush_page) < 0)
         return -1;
     vcpu->library.tlb_flush(vcpu->cpu);
     return HOOK(vcpu, UC_HOOK_MEM_FETCH_UNMAPPED, no_fetch);
