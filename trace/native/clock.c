@@ -1,15 +1,17 @@
-/* Keeps trace_line (see clock.h) close to CLOCK_MONOTONIC. */
+/* Keeps trace_clock (see clock.h) close to CLOCK_MONOTONIC. */
 #include "clock.h"
 
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
-struct trace_line trace_line;
+struct trace_clock trace_clock;
 
 #if defined(__x86_64__)
 
-#define FIRST_NS 5000000ull     /* the first slope is taken over at least this long */
+/* The first slope is taken over at least this long. Each end is known to half a microsecond, so the
+ * clock may be wrong by 1 in 100 000 until it is steered again, which can take long on a busy host. */
+#define FIRST_NS 100000000ull
 #define STEER_NS 1000000000ull  /* and an error found is spread over so much */
 
 #define TIGHT_TICKS 3000ull     /* between two readings of the counter, about a microsecond */
@@ -59,20 +61,23 @@ void trace_clock_steer(void)
     if (!steady || ns - first_ns < FIRST_NS || tsc <= first_tsc)
         return;
     double slope = (double)(ns - first_ns) / (double)(tsc - first_tsc);
-    uint64_t base_ns = ns;
-    if (trace_line.slope != 0) {
-        base_ns = trace_line.base_ns + (uint64_t)(
-            ((__int128)(tsc - trace_line.base_tsc) * (__int128)trace_line.slope) >> 32);
-        double error = (double)(int64_t)(ns - base_ns) / (double)STEER_NS;
+    uint32_t turn = atomic_load(&trace_clock.turn);
+    const struct trace_line *line = &trace_clock.line[turn & 1];
+    struct trace_line *next = &trace_clock.line[!(turn & 1)];
+    if (line->slope != 0) {
+        double error = (double)(int64_t)(ns - trace_line_at(line, tsc)) / (double)STEER_NS;
         if (error > 0.1 || error < -0.1) /* asleep, or stopped: so be it, once */
             error = error > 0 ? 0.1 : -0.1;
         slope *= 1 + error;
     }
-    atomic_fetch_add_explicit(&trace_line.sequence, 1, memory_order_acq_rel);
-    trace_line.base_tsc = tsc;
-    trace_line.base_ns = base_ns;
-    trace_line.slope = (uint64_t)(slope * 4294967296.0);
-    atomic_fetch_add_explicit(&trace_line.sequence, 1, memory_order_acq_rel);
+    next->slope = (uint64_t)(slope * 4294967296.0);
+    if (line->slope != 0) { /* from this very moment on: readers may be ahead of the sample */
+        tsc = __rdtsc();
+        ns = trace_line_at(line, tsc);
+    }
+    next->base_tsc = tsc;
+    next->base_ns = ns;
+    atomic_store(&trace_clock.turn, turn + 1);
 }
 
 #else

@@ -2,7 +2,8 @@
  *
  * clock_gettime costs about 25 ns, reading the counter about 10. So time is a line through the
  * counter: ns = base_ns + (tsc - base_tsc) * slope. The writer thread bends the line toward the
- * kernel's clock every now and then, without a step, so that it never runs backward.
+ * kernel's clock every now and then, without a step. There are two lines, one of which is true, so
+ * that nobody waits for a writer thread that the scheduler has stopped halfway.
  */
 #ifndef PYEMU_TRACE_CLOCK_H
 #define PYEMU_TRACE_CLOCK_H
@@ -15,12 +16,16 @@
 #endif
 
 struct trace_line {
-    _Atomic uint32_t sequence; /* odd while the line is being changed */
     uint64_t base_tsc, base_ns;
     uint64_t slope; /* ns per tick, 32 binary digits after the point; 0: not known yet */
 };
 
-extern struct trace_line trace_line;
+struct trace_clock {
+    _Atomic uint32_t turn; /* how often the line has been changed; odd: the second one is true */
+    struct trace_line line[2];
+};
+
+extern struct trace_clock trace_clock;
 
 /* To be called now and then, by one thread at a time. */
 void trace_clock_steer(void);
@@ -33,19 +38,22 @@ static inline uint64_t kernel_ns(void)
 }
 
 #if defined(__x86_64__)
+static inline uint64_t trace_line_at(const struct trace_line *line, uint64_t tsc)
+{
+    int64_t ticks = (int64_t)(tsc - line->base_tsc);
+    return line->base_ns + (uint64_t)(((__int128)ticks * (__int128)line->slope) >> 32);
+}
+
 static inline uint64_t trace_now(void)
 {
-    struct trace_line *line = &trace_line;
     for (;;) {
-        uint32_t before = atomic_load_explicit(&line->sequence, memory_order_acquire);
-        uint64_t slope = line->slope, tsc = line->base_tsc, ns = line->base_ns;
+        uint32_t turn = atomic_load_explicit(&trace_clock.turn, memory_order_acquire);
+        struct trace_line line = trace_clock.line[turn & 1];
+        uint64_t tsc = __rdtsc(); /* while the line is true: a later one may be below it */
         atomic_thread_fence(memory_order_acquire);
-        if ((before & 1) || atomic_load_explicit(&line->sequence, memory_order_relaxed) != before)
+        if (atomic_load_explicit(&trace_clock.turn, memory_order_relaxed) != turn)
             continue;
-        if (slope == 0)
-            return kernel_ns();
-        int64_t ticks = (int64_t)(__rdtsc() - tsc);
-        return ns + (uint64_t)(((__int128)ticks * (__int128)slope) >> 32);
+        return line.slope != 0 ? trace_line_at(&line, tsc) : kernel_ns();
     }
 }
 #else

@@ -35,9 +35,12 @@ static uint32_t own_pid;
 
 /* ---- recording ---- */
 
+/* Within a lane time never goes back: merging the lanes relies on it. */
 static inline void read_clock(struct lane *lane)
 {
-    lane->last_ns = trace_now();
+    uint64_t now = trace_now();
+    if (now > lane->last_ns)
+        lane->last_ns = now;
     lane->guesses = 0;
 }
 
