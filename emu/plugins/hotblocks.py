@@ -2,7 +2,7 @@
 import sys
 
 from pyemu.trace.tools.common import table
-from pyemu.trace.tools.hot import Symbols
+from pyemu.trace.symbols import Symbols
 
 
 def install(plugin, top="20", symbols=None, file=None):

@@ -2,9 +2,9 @@
 
     .venv/bin/python tests/bench/trace_hooks.py [ROUNDS]
 
-Each round times the statement and an empty loop beside it, and the difference counts. It is CPU time
-of the thread that traces, and the trace goes to /dev/null: this is the price for that thread, not
-for the disk.
+Each round times the statement and an empty loop beside it, and the difference counts. It is CPU
+time of the thread that traces, and the trace goes to /dev/null: this is the price for that thread,
+not for the disk.
 """
 import ctypes
 import os
