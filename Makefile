@@ -48,6 +48,7 @@ test: lint types test-packages image
 bench: setup test-packages image
 	$(VENV)/bin/python tests/bench/run.py
 	$(VENV)/bin/python tests/bench/trace_hooks.py
+	$(VENV)/bin/python tests/bench/trace_boot.py
 
 lint: setup
 	$(VENV)/bin/ruff check .

@@ -1,8 +1,8 @@
 """The most executed blocks of guest code: top=20, symbols=System.map, file=OUT."""
 import sys
 
-from pyemu.trace.tools.common import table
 from pyemu.trace.symbols import Symbols
+from pyemu.trace.tools.common import table
 
 
 def install(plugin, top="20", symbols=None, file=None):

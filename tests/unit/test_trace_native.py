@@ -13,19 +13,19 @@ ids = itertools.count(200_000)
 
 class Api(ctypes.Structure):
     _fields_ = [("version", ctypes.c_uint32)] + [(name, ctypes.c_void_p) for name in (
-        "emit", "emit_fast", "tick", "now", "start_run", "generation")]
+        "emit", "emit_fast", "tick", "now", "start_run")]
 
 
 class Run(ctypes.Structure):
-    _fields_ = [("header", ctypes.c_uint64 * 4), ("at", ctypes.c_void_p), ("left", ctypes.c_uint32),
-                ("generation", ctypes.c_uint32), ("expected", ctypes.c_uint64),
-                ("head", ctypes.POINTER(ctypes.c_uint64))]
+    _fields_ = [("header", ctypes.c_uint64 * 4), ("expected", ctypes.c_uint64),
+                ("end", ctypes.c_uint64), ("base", ctypes.c_void_p),
+                ("head", ctypes.POINTER(ctypes.c_uint64)),
+                ("on", ctypes.POINTER(ctypes.c_uint32)), ("generation", ctypes.c_uint32)]
 
     def put(self, first, second):
         """What trace_put_pair() does."""
-        ctypes.memmove(self.at, bytes(self.header) + struct.pack("=QQ", first, second), 48)
-        self.left -= 1
-        self.at += 48
+        ctypes.memmove(self.base + self.expected,
+                       bytes(self.header) + struct.pack("=QQ", first, second), 48)
         self.expected += 48
         self.head[0] = self.expected
 
@@ -36,7 +36,7 @@ def emit():
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     api = Api.from_address(pointer(_ring._C_API, b"pyemu.trace._ring._C_API"))
-    assert api.version == 2
+    assert api.version == 3
     prototype = ctypes.CFUNCTYPE(None, ctypes.py_object, ctypes.c_uint,
                                  ctypes.POINTER(ctypes.c_uint64))  # called without the GIL
 
@@ -114,11 +114,14 @@ def test_the_clock_is_that_of_the_records(emit, records):
 def test_a_run_writes_records_of_two_numbers_in_place(emit, records):
     one, run = hook("QQ"), Run()
     assert emit.start_run(one, ctypes.byref(run))
-    assert run.left == 64
+    assert (run.end - run.expected) / 48 == 256
     run.put(1, 2)
     run.put(3, 4)
     emit("emit", one, 5, 6)
     assert run.head[0] != run.expected  # so the next record has to start another run
+    assert run.on[0] == run.generation
+    one.enabled = False
+    assert run.on[0] != run.generation
     assert [(number, struct.unpack("=QQ", payload)) for number, _, payload in records()] == [
         (one.id, (1, 2)), (one.id, (3, 4)), (one.id, (5, 6))]
 

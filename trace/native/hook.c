@@ -9,7 +9,7 @@
 
 #include <structmember.h>
 
-#define FLAG_RECORD TRACE_RECORD /* into the ring */
+#define FLAG_RECORD 1u /* into the ring */
 #define FLAG_CALL 2u   /* to Python listeners */
 #define FLAG_LOG 4u    /* as text to the log */
 #define FLAG_FILTER 8u /* all that only if the filter says so; never alone */
@@ -194,15 +194,14 @@ static void emit_fast(PyObject *hook, unsigned count, const uint64_t *args)
     emit_numbers(hook, count, args, 1);
 }
 
-/* At most this many records of a run: the writer waits for no more than these, too. */
-#define RUN_RECORDS 64
+/* At most this many records of a run: some microseconds of translated code. */
+#define RUN_RECORDS 256
 
 static int start_run(PyObject *object, struct trace_run *run)
 {
     const struct hook *hook = (const struct hook *)object;
     const uint32_t length = RECORD_HEADER + 16;
     struct lane *lane = ring_lane();
-    run->left = 0;
     if (hook->head.flags != FLAG_RECORD || hook->strings || hook->count != 2 || lane == NULL)
         return 0;
     read_clock(lane);
@@ -211,12 +210,14 @@ static int start_run(PyObject *object, struct trace_run *run)
         return 0;
     uint64_t head = atomic_load_explicit(&lane->shared->head, memory_order_relaxed);
     uint64_t room = atomic_load_explicit(&lane->limit, memory_order_acquire) - head;
+    uint64_t records = room / length < RUN_RECORDS ? room / length : RUN_RECORDS;
     put_header((uint8_t *)run->header, hook, lane->last_ns, length);
-    run->at = at;
-    run->left = room / length < RUN_RECORDS ? (uint32_t)(room / length) : RUN_RECORDS;
-    run->generation = ring_generation;
+    run->base = at - head;
     run->expected = head;
+    run->end = head + records * length;
     run->head = &lane->shared->head;
+    run->on = &ring_generation;
+    run->generation = ring_generation;
     if (head >= lane->wake_at)
         wake_writer(lane, head);
     return 1;
@@ -282,6 +283,7 @@ static int refresh(struct hook *hook)
                               | (hook->logged ? FLAG_LOG : 0)
                               | (hook->listeners != NULL ? FLAG_CALL : 0));
     hook->head.flags = flags && hook->filter != NULL ? flags | FLAG_FILTER : flags;
+    ring_generation++; /* runs end */
     if (!before == !hook->head.flags || hook->on_toggle == NULL)
         return 0;
     PyObject *result = PyObject_CallOneArg(hook->on_toggle, hook->head.flags ? Py_True : Py_False);
@@ -488,5 +490,5 @@ PyTypeObject HookType = {
 };
 
 const struct trace_api hook_api = {
-    TRACE_API_VERSION, emit, emit_fast, tick, trace_now, start_run, &ring_generation,
+    TRACE_API_VERSION, emit, emit_fast, tick, trace_now, start_run,
 };

@@ -76,7 +76,7 @@ struct ring_numbers {
 
 extern __thread struct lane *own_lane __attribute__((tls_model("initial-exec")));
 extern uint64_t ring_size;
-extern volatile uint32_t ring_generation; /* another one each time lanes come or go */
+extern volatile uint32_t ring_generation; /* another one each time lanes or hooks change */
 struct lane *take_lane(void);
 uint8_t *reserve_slowly(struct lane *lane, uint32_t length, uint64_t now);
 void wake_writer(struct lane *lane, uint64_t head);

@@ -26,16 +26,15 @@ struct trace_hook_head {
     volatile uint8_t flags;
 };
 
-#define TRACE_RECORD 1u /* the flag of a hook whose event just goes into the ring */
-
-/* Room in the ring for some records in a row, all of one event with two arguments. */
+/* Room in the ring for some records in a row, all of one event with two arguments. Zeros: no room. */
 struct trace_run {
-    uint64_t header[4]; /* of each: they share their time, too */
-    uint8_t *at;
-    uint32_t left;
-    uint32_t generation;    /* of the ring it lies in */
-    uint64_t expected;      /* where the ring ends if nobody else has recorded since */
-    _Atomic uint64_t *head; /* where it does */
+    uint64_t header[4];          /* of each: they share their time, too */
+    uint64_t expected;           /* where the lane ends if nobody else has recorded since */
+    uint64_t end;                /* of the room */
+    uint8_t *base;               /* a record at `expected` lies at base + expected */
+    _Atomic uint64_t *head;      /* where the lane does end */
+    const volatile uint32_t *on; /* as long as this is `generation`, the event is to be recorded */
+    uint32_t generation;
 };
 
 struct trace_api {
@@ -52,10 +51,9 @@ struct trace_api {
     uint64_t (*now)(void);
     /* See trace_pair(). start_run() returns 0 where the event has to go another way. */
     int (*start_run)(PyObject *hook, struct trace_run *run);
-    const volatile uint32_t *generation;
 };
 
-#define TRACE_API_VERSION 2
+#define TRACE_API_VERSION 3
 
 static inline int hook_enabled(PyObject *hook)
 {
@@ -64,14 +62,18 @@ static inline int hook_enabled(PyObject *hook)
 
 static inline void trace_put_pair(struct trace_run *run, uint64_t first, uint64_t second)
 {
-    uint64_t *at = (uint64_t *)run->at;
+    uint64_t *at = (uint64_t *)(run->base + run->expected), after = run->expected + 48;
     memcpy(at, run->header, sizeof(run->header));
     at[4] = first;
     at[5] = second;
-    run->left--;
-    run->at += 48;
-    run->expected += 48;
-    atomic_store_explicit(run->head, run->expected, memory_order_release);
+    run->expected = after;
+    atomic_store_explicit(run->head, after, memory_order_release);
+}
+
+/* The next record is to have a time of its own. */
+static inline void trace_end_run(struct trace_run *run)
+{
+    run->end = run->expected;
 }
 
 static __attribute__((noinline, cold, unused)) void
@@ -85,15 +87,11 @@ trace_pair_slowly(const struct trace_api *api, PyObject *hook, struct trace_run 
 }
 
 /* emit() in a few stores, for what happens hundreds of millions of times: two arguments, and a time
- * that many records in a row share. The run belongs to one hook and one thread. */
+ * that many records in a row share, until trace_end_run(). The run belongs to one hook and thread. */
 static inline void trace_pair(const struct trace_api *api, PyObject *hook, struct trace_run *run,
                               uint64_t first, uint64_t second)
 {
-    uint8_t flags = ((struct trace_hook_head *)hook)->flags;
-    if (flags == 0)
-        return;
-    if (__builtin_expect(flags == TRACE_RECORD && run->left != 0
-                         && run->generation == *api->generation
+    if (__builtin_expect(run->expected != run->end && *run->on == run->generation
                          && atomic_load_explicit(run->head, memory_order_relaxed) == run->expected,
                          1))
         trace_put_pair(run, first, second);

@@ -18,6 +18,7 @@ void vcpu_enter_python(Vcpu *vcpu)
 
 void vcpu_leave_python(Vcpu *vcpu)
 {
+    trace_end_run(&vcpu->block_run); /* it took time */
     vcpu->thread = PyEval_SaveThread();
 }
 
@@ -78,6 +79,7 @@ static PyObject *run(Vcpu *vcpu, PyObject *unused)
         if (vcpu->intr || vcpu->nmi || vcpu->stopping || atomic_load(&vcpu->doorbell))
             vcpu_kick(vcpu);
         trace_api->tick();
+        trace_end_run(&vcpu->block_run);
         error = vcpu->library.emu_start(vcpu->uc, vcpu->env->eip, 0, 0, 0);
         PyEval_RestoreThread(vcpu->thread);
         vcpu->executing = false;
