@@ -18,7 +18,11 @@ NOT_ASKED_FOR = ("If you want use passwords please enable password auth using "
 
 
 class VncError(Exception):
-    """What a monitor for people or for programs is to say."""
+    """What a monitor for people or for programs is to say. hint: for people only."""
+
+    def __init__(self, text: str, hint: str = ""):
+        super().__init__(text)
+        self.hint = hint
 
 
 def info(monitor: Monitor, arguments: list[str]) -> str:
@@ -83,7 +87,7 @@ def store_password(runner: Any, protocol: str, password: str, display: str | Non
     if server is None:
         raise VncError(NO_PASSWORD)
     if not server.set_password(password):
-        raise VncError(f"{NO_PASSWORD}\n{NOT_ASKED_FOR}")
+        raise VncError(NO_PASSWORD, hint=NOT_ASKED_FOR)
 
 
 def store_expiry(runner: Any, protocol: str, time: str, display: str | None = None) -> None:
@@ -113,7 +117,8 @@ def _do(action: Callable[[], None]) -> str:
     try:
         action()
     except VncError as error:
-        return f"Error: {error}"
+        hint = f"{error.hint}\n" if error.hint else ""
+        return f"{hint}Error: {error}"
     return ""
 
 

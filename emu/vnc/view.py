@@ -42,7 +42,7 @@ class View:
         }
         self._level = USUAL_LEVEL
         self._stream: zlib._Compress | None = None
-        self._announcements: list[int] = []
+        self._announcements: list[int] = []  # POINTER_TYPE with a left edge of 0: relative
         self._size_answer: tuple[int, int] | None = None  # why and with which outcome
         self._map_wanted = False
 
@@ -92,7 +92,7 @@ class View:
         if self._map_wanted:
             self._map_wanted = False
             message += _map_message()
-        parts = [self._announcement(number) for number in self._announcements]
+        parts = [RECTANGLE.pack(0, 0, *self._size, number) for number in self._announcements]
         self._announcements = []
         parts += self._size_news()
         if parts:
@@ -117,11 +117,6 @@ class View:
             parts.append(self._encoders[self._encoding](self.format.encode(part)))
         trace_vnc_job_nrects(self, self, len(areas))
         return b"".join(parts)
-
-    def _announcement(self, number: int) -> bytes:
-        if number == protocol.POINTER_TYPE:  # a left edge of 0: relative
-            return RECTANGLE.pack(0, 0, *self._size, number)
-        return RECTANGLE.pack(0, 0, 0, 0, number)
 
     def _size_news(self) -> list[bytes]:
         resized = self._size != self.canvas.size

@@ -211,7 +211,7 @@ def test_extended_keys(site):
     viewer.greet()
     viewer.set_encodings(EXTENDED_KEYS)
     viewer.refresh()
-    assert viewer.news == [(EXTENDED_KEYS, 0, 0, 0, 0)]
+    assert viewer.news == [(EXTENDED_KEYS, 0, 0, 640, 480)]
     for number in (0x1e, 0x9d, 0xc8, 0x7777):
         viewer.extended_key(0, number, True)
     site.turn(100)

@@ -194,7 +194,9 @@ def test_passwords(monitor, line, answer, log):
 
 def test_no_password_is_asked_for(monitor):
     monitor.runner.vnc = [FakeServer(asked_for=False)]
-    assert monitor.execute("set_password vnc foo").startswith("Error: Could not set password\n")
+    assert monitor.execute("set_password vnc foo") == (
+        "If you want use passwords please enable password auth using '-vnc ${dpy},password'.\n"
+        "Error: Could not set password")
 
 
 def test_a_password_typed_shows_as_stars_and_is_not_remembered(monitor):

@@ -46,7 +46,7 @@ def _do(action: Callable[[], None]) -> None:
     try:
         action()
     except VncError as error:
-        text = str(error).partition("\n")[0]
+        text = str(error)
         raise QmpError(text, "DeviceNotActive" if "SPICE" in text else "GenericError") from None
 
 
