@@ -28,13 +28,14 @@ class UserError(Exception):
 
 @dataclass
 class DriveConfig:
-    """One disk and where it is plugged in."""
+    """One drive, what is in it and where it is plugged in."""
 
-    file: str
-    index: int  # 0 to 3: primary master and slave, secondary master and slave
+    file: str  # "": no medium
+    index: int  # of ide 0 to 3: primary master and slave, secondary master and slave
     source: str
     format: str | None = None  # "raw" or "qcow2"; None: probe
-    interface: str = "ide"
+    interface: str = "ide"  # or "floppy"
+    media: str = "disk"  # or "cdrom"
     snapshot: bool = False  # keep writes in memory
     read_only: bool = False
     cache: str = "writeback"  # or another of machine.block.cache.CACHES
@@ -46,7 +47,24 @@ class DriveConfig:
     @property
     def name(self) -> str:
         """What `info block` calls it."""
-        return self.id or f"ide{self.index // 2}-hd{self.index % 2}"
+        if self.id:
+            return self.id
+        if self.interface != "ide":
+            return f"{self.interface}{self.index}"
+        return f"ide{self.index // 2}-{'cd' if self.media == 'cdrom' else 'hd'}{self.index % 2}"
+
+    @property
+    def qdev(self) -> str:
+        """What QMP calls the device."""
+        return f"/machine/unattached/{self.name}"
+
+    @property
+    def place(self) -> str:
+        """Where it is plugged in, in words."""
+        if self.interface == "floppy":
+            return f"floppy drive {'AB'[self.index]}"
+        channel, unit = divmod(self.index, 2)
+        return f"IDE {('primary', 'secondary')[channel]} {('master', 'slave')[unit]}"
 
 
 @dataclass

@@ -14,12 +14,12 @@ from pyemu.chardev.registry import Chardevs
 from pyemu.config import Config, UserError
 from pyemu.cpu_models import AMD_64
 from pyemu.cpulog import CpuLog
-from pyemu.drives import commit_all, open_drives
+from pyemu.drives import Drives
 from pyemu.engine.cpu import EngineError
 from pyemu.gdbstub.server import DebugServer
 from pyemu.machine import cmos, direct_boot, layout
 from pyemu.machine.acpi import tables
-from pyemu.machine.block.backend import Backend
+from pyemu.machine.block.drive import Drive
 from pyemu.machine.firmware_config import FirmwareConfig
 from pyemu.machine.ide_identify import default_geometry
 from pyemu.machine.kernel_image import KernelImage
@@ -96,7 +96,7 @@ def _run(config: Config, resources: ExitStack) -> int:
 
 def _commit(runner: Runner) -> None:
     """Ctrl-A s: what -snapshot has kept goes into the images."""
-    for error in commit_all(runner.machine.drives):
+    for error in runner.machine.drives.commit_all():
         complain(f"commit: {error.strerror}")
 
 
@@ -155,7 +155,8 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs
     bios = roms.load_bios(search_path=config.firmware_dirs)
     vapic = roms.load_optional("kvmvapic.bin", config.firmware_dirs)
     vga_rom = roms.load("vgabios-stdvga.bin", config.firmware_dirs) if config.vga else None
-    drives = open_drives(config, runner, resources)
+    drives = Drives(config, runner, resources)
+    ide = [drives.at("ide", place) for place in range(layout.IDE_DRIVES)]
     serials = [name and chardevs.attach(name, runner.post) for name in config.serials]
     nics = _nics(config, netdevs)
     debug_console = config.debugcon and chardevs.attach(config.debugcon, runner.post)
@@ -173,10 +174,11 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs
                               boot_order=boot_order, graphic=config.graphic,
                               hypertransport=config.cpu_model in AMD_64)
     settings = cmos.preset(low_ram, high_ram, boot=config.boot_order,
-                           disks=[_geometry(drive) if drive else None for drive in drives])
+                           disks=[_geometry(drive) for drive in ide])
     return Parts(ram=_allocate_ram(config.ram_bytes), bios=bios, vga_rom=vga_rom, drives=drives,
-                 serials=serials, nics=nics, debug_console=debug_console, epoch=_epoch(config),
-                 cmos=settings, firmware=firmware, kernel=kernel, testdev=config.testdev,
+                 ide=ide, serials=serials, nics=nics, debug_console=debug_console,
+                 epoch=_epoch(config), cmos=settings, firmware=firmware, kernel=kernel,
+                 testdev=config.testdev,
                  debug_exits=[(each.base, each.count) for each in config.debug_exits])
 
 
@@ -209,9 +211,11 @@ def _allocate_ram(size: int) -> mmap.mmap:
         ) from None
 
 
-def _geometry(drive: Backend) -> cmos.Disk:
+def _geometry(drive: Drive | None) -> cmos.Disk | None:
     """What the BIOS is to make of a disk's cylinders, heads and sectors, as QEMU chooses it."""
-    geometry = default_geometry(drive.size // 512)
+    if drive is None or drive.cdrom:
+        return None
+    geometry = default_geometry(drive.medium.size // 512)
     if geometry.cylinders <= 1024:
         translation = cmos.TRANSLATE_NONE
     elif geometry.cylinders * geometry.heads <= 131072:

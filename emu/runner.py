@@ -144,7 +144,10 @@ class Runner:
 
     def tell(self, event: str, data: dict[str, Any]) -> None:
         """Something has happened outside the machine that `on_event` is to hear of."""
-        self.post(lambda: self._tell(event, **data))
+        if threading.current_thread() is self._thread:
+            self._tell(event, **data)
+        else:
+            self.post(lambda: self._tell(event, **data))
 
     def status(self) -> str:
         return self.state.text

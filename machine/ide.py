@@ -165,7 +165,7 @@ class Channel(Chip):
             trace_ide_exec_cmd(self, drive, command)
         if command == EXECUTE_DEVICE_DIAGNOSTIC:
             self._diagnose()
-        elif drive is not None and not busy:
+        elif drive is not None and (not busy or command in drive.ALWAYS):
             drive.interrupt = False
             self.update()
             drive.execute(command)

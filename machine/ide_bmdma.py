@@ -150,9 +150,12 @@ class Half(Chip):
             self.timer.at(self.channel.clock.now())
 
     def to_memory(self, data: Data) -> None:
-        """Scatter what the device has read."""
+        """Scatter what the device has read, which may come in several pieces."""
         view = memoryview(data)
-        for address, length in self.regions:
+        while view:
+            address, length = self.regions.pop(0)
+            if length > len(view):
+                self.regions.insert(0, (address + len(view), length - len(view)))
             self.memory.write(address, bytes(view[:length]))
             view = view[length:]
 

@@ -43,9 +43,11 @@ class IdeDevice(Chip, ABC):
         "task", "previous", "status", "error", "interrupt", "buffer", "position", "sending",
         "receiving", "then", "dma_length")
     SIGNATURE = bytes(2)  # LBA mid and high after a reset
+    READY_AFTER_RESET = READY
+    ALWAYS: ClassVar[frozenset[int]] = frozenset()  # commands that are taken even while busy
 
-    def __init__(self, backend: Backend) -> None:
-        self.backend = backend
+    def __init__(self, backend: Backend | None) -> None:
+        self.backend = backend  # None: there is no medium
         self.channel: Any = None
         self.asked: Request | None = None  # of the image, last
 
@@ -56,9 +58,9 @@ class IdeDevice(Chip, ABC):
         """End what was going on and show the signature."""
         trace_ide_reset(self)
         self._forget()
-        self.task = bytearray((0, 1, 1, *self.SIGNATURE, DEVICE_AFTER_RESET))
+        self._sign()
         self.previous = bytearray(6)
-        self.status = READY
+        self.status = self.READY_AFTER_RESET
         self.error = PASSED
         self.interrupt = False
         self._stop()
@@ -85,7 +87,7 @@ class IdeDevice(Chip, ABC):
 
     def settle(self) -> None:
         """Wait until the image has done what was asked of it."""
-        if self.status & BSY:
+        if self.status & BSY and self.backend:
             self.backend.drain()
 
     # For the commands
@@ -94,6 +96,7 @@ class IdeDevice(Chip, ABC):
         """Be busy until this request to the image has ended."""
         self.status = READY | BSY
         self.asked = request
+        assert self.backend  # who asks has looked
         self.backend.start(request)
 
     def send(self, data: bytes, then: str) -> None:
@@ -138,6 +141,10 @@ class IdeDevice(Chip, ABC):
         self._stop()
         self.status = READY
         self.error = 0
+
+    def _sign(self) -> None:
+        """Show what kind of device this is."""
+        self.task = bytearray((0, 1, 1, *self.SIGNATURE, DEVICE_AFTER_RESET))
 
     def _offer(self, then: str) -> None:
         self.position = 0

@@ -24,12 +24,12 @@ from pyemu.machine.ide_device import (
 from pyemu.machine.ide_identify import (
     DMA_MODES,
     MOST_MULTIPLE,
-    MULTI_WORD,
-    SINGLE_WORD,
     ULTRA,
+    DmaMode,
     Geometry,
     default_geometry,
     identify,
+    transfer_mode,
 )
 from pyemu.trace.hooks import trace_ide_dma_cb, trace_ide_sector_read, trace_ide_sector_write
 
@@ -40,9 +40,6 @@ HEAD = 0xF  # DEVICE: the head, or bits 24-27 of the LBA
 ENABLE_WRITE_CACHE = 0x02
 SET_TRANSFER_MODE = 0x03
 DISABLE_WRITE_CACHE = 0x82
-PIO_DEFAULT, PIO_FLOW_CONTROL = 0, 1  # kinds of mode, count register bits 7-3
-PIO_DEFAULT_MODES, PIO_MODES = range(2), range(5)
-DMA_KINDS = {2: SINGLE_WORD, 4: MULTI_WORD, 8: ULTRA}
 
 # What CHECK POWER MODE answers, and one in which the device answers nothing.
 STANDBY, IDLE, ACTIVE = 0x00, 0x80, 0xFF
@@ -55,6 +52,7 @@ class AtaDisk(IdeDevice):
     geometry: what it shows after power-on; None for the usual one of its size.
     """
 
+    backend: Backend
     STATE = (*IdeDevice.STATE, "sector", "count", "extended", "block", "writing", "geometry",
              "multiple", "dma_mode", "write_cache", "power")
 
@@ -72,7 +70,7 @@ class AtaDisk(IdeDevice):
     def reset(self) -> None:
         self.geometry = self.default_geometry
         self.multiple = MOST_MULTIPLE
-        self.dma_mode: tuple[int, int] | None = (ULTRA, max(DMA_MODES[ULTRA]))
+        self.dma_mode: DmaMode | None = (ULTRA, max(DMA_MODES[ULTRA]))
         self.write_cache = self.backend.write_cache
         self.soft_reset()
 
@@ -291,22 +289,18 @@ class AtaDisk(IdeDevice):
         elif feature == DISABLE_WRITE_CACHE:
             self.write_cache = False
             self._flush()
-        elif feature == SET_TRANSFER_MODE and self._set_transfer_mode(self.task[COUNT]):
-            self.complete()
+        elif feature == SET_TRANSFER_MODE:
+            self._set_transfer_mode()
         else:
             self.abort()
 
-    def _set_transfer_mode(self, value: int) -> bool:
-        kind, mode = value >> 3, value & 7
-        word = DMA_KINDS.get(kind)
-        if word is not None and mode in DMA_MODES[word]:
-            self.dma_mode = word, mode
-            return True
-        if ((kind == PIO_DEFAULT and mode in PIO_DEFAULT_MODES)
-                or (kind == PIO_FLOW_CONTROL and mode in PIO_MODES)):
-            self.dma_mode = None
-            return True
-        return False
+    def _set_transfer_mode(self) -> None:
+        try:
+            self.dma_mode = transfer_mode(self.task[COUNT])
+        except ValueError:
+            self.abort()
+        else:
+            self.complete()
 
     def _enter(self, power: int) -> None:
         self.power = power

@@ -6,6 +6,8 @@ from typing import Any
 
 from pyemu.machine import layout
 from pyemu.machine.acpi_hotplug import CpuHotplug, PciHotplug
+from pyemu.machine.atapi_cdrom import AtapiCdrom
+from pyemu.machine.block.drive import Drive
 from pyemu.machine.chip import Chip
 from pyemu.machine.debug_exit import DebugExit
 from pyemu.machine.debugcon import DebugConsole
@@ -44,7 +46,8 @@ from pyemu.machine.vga_pci import VgaPci
 class Parts:
     """What goes onto the board: back ends are open, firmware is loaded.
 
-    drives: block devices of primary master and slave, secondary master and slave; None: absent.
+    drives: all drives by name. ide: primary master and slave, secondary master and slave;
+    None: absent.
     serials: character devices of COM1 to COM4; None: absent. nics: of each its MAC address, its
     option ROM and the peer it is plugged into. vga_rom: None: no display adapter.
     debug_console: character device or None.
@@ -56,7 +59,8 @@ class Parts:
     ram: mmap.mmap
     bios: bytes
     vga_rom: bytes | None
-    drives: Sequence[Any]
+    drives: Mapping[str, Drive]
+    ide: Sequence[Drive | None]
     serials: Sequence[Any]
     nics: Sequence[tuple[bytes, bytes | None, Peer]]
     debug_console: Any
@@ -131,8 +135,8 @@ class Pc(Chip):
 
         # Disks
         self.channels = [
-            Channel(irq(layout.IRQ_IDE[n]), clock, _plug_disk(parts, 2 * n),
-                    _plug_disk(parts, 2 * n + 1), base=layout.IDE_PORTS[n])
+            Channel(irq(layout.IRQ_IDE[n]), clock, _plug_ide(parts, 2 * n),
+                    _plug_ide(parts, 2 * n + 1), base=layout.IDE_PORTS[n])
             for n in range(2)]
         self.bus_master = BusMaster(self.channels[0], self.channels[1], memory)
         self.pci.add(PiixIde(self.channels, self.bus_master), layout.SLOT_PIIX3,
@@ -235,6 +239,9 @@ def _plug_testdev(ports: Any, memory: Any, lines: Mapping[int, Line]) -> PcTestd
     return device
 
 
-def _plug_disk(parts: Parts, number: int) -> AtaDisk | None:
-    image = parts.drives[number]
-    return AtaDisk(image, serial=f"QM{number + 1:05}") if image else None
+def _plug_ide(parts: Parts, number: int) -> AtaDisk | AtapiCdrom | None:
+    drive = parts.ide[number]
+    serial = f"QM{number + 1:05}"
+    if drive is None:
+        return None
+    return AtapiCdrom(drive, serial) if drive.cdrom else AtaDisk(drive.medium, serial)

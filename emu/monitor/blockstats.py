@@ -34,7 +34,7 @@ def query(session: Session) -> list[dict[str, Any]]:
 
 def _all(client: Monitor | Session) -> Iterator[tuple[str, Statistics]]:
     for drive in client.config.drives:
-        yield drive.name, client.runner.machine.drives[drive.index].statistics
+        yield drive.name, client.runner.machine.drives[drive.name].statistics
 
 
 def _described(statistics: Statistics) -> dict[str, Any]:

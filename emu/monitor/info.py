@@ -22,12 +22,13 @@ from pyemu.monitor.memory import number
 from pyemu.trace import commands as trace_commands
 
 if TYPE_CHECKING:
+    from pyemu.config import DriveConfig
+    from pyemu.machine.block.drive import Drive
     from pyemu.monitor.monitor import Monitor
 
 NO_UUID = bytes(16)
 CACHE_MODES = {"none": "writeback, direct", "directsync": "writethrough, direct",
                "unsafe": "writeback, ignore flushes"}
-PLACES = ("primary master", "primary slave", "secondary master", "secondary slave")
 
 
 def info(monitor: Monitor, arguments: list[str]) -> str:
@@ -55,16 +56,23 @@ def block(monitor: Monitor, arguments: list[str]) -> str:
     drives = [drive for drive in monitor.config.drives if arguments in ([], [drive.name])]
     if arguments and not drives:
         raise CommandError(f"Device '{arguments[0]}' not found")
-    entries = []
-    for drive in drives:
-        image = monitor.runner.machine.drives[drive.index]
-        entries.append("\n".join([
-            f"{drive.name}: {drive.file} ({image.format}{', read-only' * image.read_only})",
-            f"    Attached to:      IDE {PLACES[drive.index]}",
-            f"    Cache mode:       {CACHE_MODES.get(drive.cache, drive.cache)}",
-            *["    Snapshot:         writes stay in memory"] * drive.snapshot,
-        ]))
-    return "\n\n".join(entries)
+    return "\n\n".join(_drive(drive, monitor.runner.machine.drives[drive.name]) for drive in drives)
+
+
+def _drive(config: DriveConfig, drive: Drive) -> str:
+    image = drive.medium
+    what = "[not inserted]"
+    if image:
+        what = f"{config.file} ({image.format}{', read-only' * image.read_only})"
+    lines = [f"{config.name}: {what}", f"    Attached to:      {config.place}"]
+    if drive.removable:
+        lines.append(f"    Removable device: {'' if drive.locked else 'not '}locked, "
+                     f"tray {'open' if drive.tray_open else 'closed'}")
+    if image:
+        lines.append(f"    Cache mode:       {CACHE_MODES.get(config.cache, config.cache)}")
+    if config.snapshot:
+        lines.append("    Snapshot:         writes stay in memory")
+    return "\n".join(lines)
 
 
 def chardev(monitor: Monitor, arguments: list[str]) -> str:

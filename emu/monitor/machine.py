@@ -4,7 +4,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from pyemu.config import UserError
-from pyemu.drives import commit_all
 from pyemu.machine import cmos
 from pyemu.monitor.command import Command, CommandError
 from pyemu.monitor.memory import number
@@ -34,21 +33,6 @@ def reset(monitor: Monitor, arguments: list[str]) -> str:
 def power_down(monitor: Monitor, arguments: list[str]) -> str:
     monitor.runner.powerdown()
     return ""
-
-
-def commit(monitor: Monitor, arguments: list[str]) -> str:
-    drives = monitor.runner.machine.drives
-    if arguments == ["all"]:
-        errors = monitor.runner.call(lambda: commit_all(drives))
-        return "\n".join(f"'commit' error: {error.strerror}" for error in errors)
-    for drive in monitor.config.drives:
-        if drive.name == arguments[0]:
-            try:
-                monitor.runner.call(drives[drive.index].commit)
-            except OSError as error:
-                raise CommandError(f"'commit' error for '{drive.name}': {error.strerror}") from None
-            return ""
-    raise CommandError(f"Device '{arguments[0]}' not found")
 
 
 def nmi(monitor: Monitor, arguments: list[str]) -> str:
@@ -111,10 +95,6 @@ COMMANDS = (
             f"start gdbserver on given device (default '{GDB_DEVICE}'), stop with 'none'",
             gdb_server, optional=1),
     Command("nmi", "", "inject an NMI", nmi),
-    Command("commit", "device|all",
-            "commit changes to the disk images (if -snapshot is used) or backing files", commit,
-            required=1, kinds="d", complete=lambda monitor, words: [
-                "all", *(drive.name for drive in monitor.config.drives)]),
     Command("stop|s", "", "stop emulation", stop),
     Command("cont|c", "", "resume emulation", resume),
     Command("system_reset", "", "reset the system", reset),

@@ -16,6 +16,7 @@ from pyemu.monitor import (
     info,
     keys,
     machine,
+    media,
     memory,
     network,
     paging,
@@ -30,8 +31,8 @@ from pyemu.trace.hooks import trace_handle_hmp_command
 
 PROMPT = "(qemu) "  # what people's scripts wait for
 COMMANDS = tuple(sorted(
-    (*general.COMMANDS, *info.COMMANDS, *keys.COMMANDS, *machine.COMMANDS, *memory.COMMANDS,
-     *network.COMMANDS, *paging.COMMANDS, *saving.COMMANDS, *screen.COMMANDS,
+    (*general.COMMANDS, *info.COMMANDS, *keys.COMMANDS, *machine.COMMANDS, *media.COMMANDS,
+     *memory.COMMANDS, *network.COMMANDS, *paging.COMMANDS, *saving.COMMANDS, *screen.COMMANDS,
      *tracing.COMMANDS, *vnc.COMMANDS),
     key=lambda command: command.names))
 
@@ -43,7 +44,7 @@ class Monitor:
 
     runner: `status()`, `call(function)`, `pause()`, `resume()`, `reset()`, `powerdown()`,
     `quit()`, `vnc`, `cpu`, `clock`, `memory`, `ports` and `machine` with `keyboard`, `mouse`,
-    `vga` and `drives`, the four places for IDE images.
+    `vga` and `drives`, which is `emu.drives.Drives`.
     """
 
     config: Config

@@ -81,16 +81,18 @@ def _function(runner: Any, config: Config, function: dict[str, Any]) -> Iterator
         buses = [_bus("isa.0", "ISA", _isa(runner))]
     elif (slot, number) == (layout.SLOT_PIIX3, layout.FUNCTION_IDE):
         buses = [_bus(f"ide.{n}", "IDE", [
-            _drive(config, 2 * n + unit, drive)
+            _ide_drive(config, 2 * n + unit, drive)
             for unit, drive in enumerate(channel.drives) if drive])
             for n, channel in enumerate(machine.channels)]
     return _device(device.name, lines, buses, function["qdev_id"])
 
 
-def _drive(config: Config, index: int, disk: Any) -> Iterator[str]:
-    name = next((drive.name for drive in config.drives if drive.index == index), "")
-    return _device("ide-hd", _properties(drive=name, ver=disk.firmware, serial=disk.serial,
-                                         model=disk.model, unit=index % 2))
+def _ide_drive(config: Config, index: int, device: Any) -> Iterator[str]:
+    drive = next(drive for drive in config.drives
+                 if (drive.interface, drive.index) == ("ide", index))
+    return _device("ide-cd" if drive.media == "cdrom" else "ide-hd", _properties(
+        drive=drive.name, ver=device.firmware, serial=device.serial, model=device.model,
+        unit=index % 2))
 
 
 def _isa(runner: Any) -> Iterator[Lines]:

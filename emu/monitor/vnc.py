@@ -64,8 +64,6 @@ def expire_password(monitor: Monitor, arguments: list[str]) -> str:
 
 def change(monitor: Monitor, arguments: list[str]) -> str:
     """change vnc password [password]: without one the user is asked for it."""
-    if arguments[0] != "vnc":
-        raise CommandError(f"Error: Device '{arguments[0]}' not found")
     if arguments[1:2] not in (["password"], ["passwd"]):
         raise CommandError("Expected 'password' after 'vnc'")
     if len(arguments) > 2:
@@ -137,8 +135,6 @@ def _take_display(command: str, words: list[str], required: int) -> tuple[list[s
 
 
 COMMANDS = (
-    Command("change", "vnc password [password]", "change the vnc password", change, required=2,
-            optional=1),
     Command("set_password", "protocol password [-d display] [action-if-connected]",
             "set spice/vnc password", set_password, required=2, optional=3),
     Command("expire_password", "protocol time [-d display]",

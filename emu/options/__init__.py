@@ -2,8 +2,7 @@
 import os
 
 from pyemu.config import Config, UserError
-from pyemu.options import chardevs, network
-from pyemu.options.drives import bare_image
+from pyemu.options import chardevs, drives, network
 from pyemu.options.request import Request
 from pyemu.options.table import lookup
 
@@ -17,7 +16,7 @@ def parse(words: list[str]) -> Config:
     rest = iter(words)
     for word in rest:
         if not word.startswith("-"):
-            _handle(word, bare_image, request, word)
+            _handle(word, drives.bare_image, request, word)
             continue
         option = lookup(word)
         value = ""
@@ -56,10 +55,7 @@ def _finish(request: Request) -> Config:
         config.display = request.display
     elif not request.nographic and _has_desktop():
         config.display = "sdl"
-    if config.snapshot:
-        for drive in config.drives:
-            if drive.index not in request.drives_with_own_snapshot:
-                drive.snapshot = True
+    drives.finish(request)
     _consoles(request)
     network.finish(request)
     chardevs.check(request)

@@ -1,17 +1,19 @@
-"""Disks: `-hda FILE`, `-drive KEY=VALUE,...` and the image given as a bare argument."""
+"""Drives: `-hda FILE`, `-cdrom FILE`, `-drive KEY=VALUE,...` and the image as a bare argument."""
 from pyemu.config import DriveConfig, UserError
 from pyemu.machine.block.cache import CACHES
 from pyemu.options import keyvalue
 from pyemu.options.request import Request
 
 FORMATS = ("raw", "qcow2")
-IDE_DRIVES = 4
+CDROM_INDEX = 2  # where -cdrom is, and an empty CD-ROM drive unless something else is there
 UNITS_PER_BUS = 2
 KEYS = ("file", "format", "if", "index", "bus", "unit", "media", "snapshot", "readonly",
         "read-only", "cache", "discard", "werror", "rerror", "id")
 DISCARDS = {"ignore": False, "off": False, "unmap": True, "on": True}
 WRITE_ERRORS = ("report", "ignore", "enospc", "stop")
 READ_ERRORS = ("report", "ignore", "stop")
+PLACES = {"ide": 4}  # drives of each interface
+NAMES = {"ide": "IDE"}
 OTHER_INTERFACES = ("scsi", "sd", "mtd", "floppy", "pflash", "virtio", "none")
 
 
@@ -23,36 +25,52 @@ def hard_disk(index: int):
     return handle
 
 
+def cdrom(request: Request, file: str) -> None:
+    _add(request, DriveConfig(file, CDROM_INDEX, f"-cdrom {file}", media="cdrom", read_only=True))
+
+
 def bare_image(request: Request, file: str) -> None:
     _add(request, DriveConfig(file, 0, file))
 
 
+def finish(request: Request) -> None:
+    """The drives that are there without being asked for, and what -snapshot says."""
+    config = request.config
+    if config.snapshot:
+        for drive in config.drives:
+            if drive.media == "disk" and drive.source not in request.drives_with_own_snapshot:
+                drive.snapshot = True
+    if not request.nodefaults and not any(
+            (drive.interface, drive.index) == ("ide", CDROM_INDEX) for drive in config.drives):
+        config.drives.append(DriveConfig("", CDROM_INDEX, "", media="cdrom", read_only=True))
+
+
 def drive(request: Request, text: str) -> None:
     values = keyvalue.parse(text, KEYS)
-    if not values.get("file"):
-        raise UserError("Must specify a file")
     interface = values.get("if", "ide")
     if interface in OTHER_INTERFACES:
-        raise UserError(f"bus type '{interface}' is not supported, only 'ide' is")
-    if interface != "ide":
+        raise UserError(f"bus type '{interface}' is not supported, only {', '.join(PLACES)} is")
+    if interface not in PLACES:
         raise UserError(f"unsupported bus type '{interface}'")
     media = values.get("media", "disk")
-    if media == "cdrom":
-        raise UserError("media=cdrom is not supported, only 'disk' is")
-    if media != "disk":
+    if media not in ("disk", "cdrom"):
         raise UserError(f"'{media}' invalid media")
+    if not values.get("file") and media == "disk":
+        raise UserError("Device needs media, but drive is empty")
     image_format = values.get("format")
     if image_format is not None and image_format not in FORMATS:
         raise UserError(f"Unknown driver '{image_format}', known are {', '.join(FORMATS)}")
     read_only = keyvalue.on_off(values, "readonly", keyvalue.on_off(values, "read-only", False))
     _add(request, DriveConfig(
-        file=values["file"],
-        index=_index(request, values),
+        file=values.get("file", ""),
+        index=_index(request, values, interface),
         source=f"-drive {text}",
         format=image_format,
         # What a drive does not say is settled by -snapshot, which may come later.
         snapshot=keyvalue.on_off(values, "snapshot", False),
-        read_only=read_only,
+        interface=interface,
+        media=media,
+        read_only=read_only or media == "cdrom",
         cache=_one_of(values, "cache", tuple(CACHES), "writeback", "invalid cache option"),
         discard=DISCARDS[_one_of(values, "discard", tuple(DISCARDS), "ignore",
                                  "Invalid discard option")],
@@ -63,7 +81,7 @@ def drive(request: Request, text: str) -> None:
         id=values.get("id", ""),
     ))
     if "snapshot" in values:
-        request.drives_with_own_snapshot.add(request.config.drives[-1].index)
+        request.drives_with_own_snapshot.add(f"-drive {text}")
 
 
 def _one_of(values: dict[str, str], key: str, known: tuple[str, ...], default: str,
@@ -74,8 +92,9 @@ def _one_of(values: dict[str, str], key: str, known: tuple[str, ...], default: s
     return value
 
 
-def _index(request: Request, values: dict[str, str]) -> int:
+def _index(request: Request, values: dict[str, str], interface: str) -> int:
     """The place that the keys name, or else the first free one."""
+    places = PLACES[interface]
     if "bus" in values or "unit" in values:
         if "index" in values:
             raise UserError("index cannot be used with bus and unit")
@@ -87,19 +106,19 @@ def _index(request: Request, values: dict[str, str]) -> int:
     elif "index" in values:
         index = keyvalue.number(values, "index", 0)
     else:
-        taken = {drive.index for drive in request.config.drives}
-        index = next(index for index in range(IDE_DRIVES + 1) if index not in taken)
-    if not 0 <= index < IDE_DRIVES:
-        raise UserError(f"there is no IDE drive {index}: the machine has places 0 to "
-                        f"{IDE_DRIVES - 1}")
+        taken = {drive.index for drive in request.config.drives if drive.interface == interface}
+        index = next(index for index in range(places + 1) if index not in taken)
+    if not 0 <= index < places:
+        raise UserError(f"there is no {NAMES[interface]} drive {index}: the machine has places "
+                        f"0 to {places - 1}")
     return index
 
 
 def _add(request: Request, new: DriveConfig) -> None:
-    if not new.file:
+    if not new.file and new.media == "disk":
         raise UserError("The 'file' block driver requires a file name")
     for other in request.config.drives:
-        if other.index == new.index:
+        if (other.interface, other.index) == (new.interface, new.index):
             bus, unit = divmod(new.index, UNITS_PER_BUS)
             raise UserError(
                 f"drive with bus={bus}, unit={unit} (index={new.index}) exists: {other.source}")

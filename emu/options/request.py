@@ -21,4 +21,4 @@ class Request:
         self.monitors: list[str] | None = None
         self.vga_given = False
         self.network_given = False  # any option that makes the default card superfluous
-        self.drives_with_own_snapshot: set[int] = set()
+        self.drives_with_own_snapshot: set[str] = set()  # by their `source`

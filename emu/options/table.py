@@ -110,8 +110,10 @@ GROUPS: dict[str, tuple[Option, ...]] = {
     "Disks": (
         *(Option((f"hd{letter}",), "FILE", f"image of IDE hard disk {index}",
                  drives.hard_disk(index)) for index, letter in enumerate("abcd")),
-        Option(("drive",), "file=FILE[,KEY=VALUE...]", "a disk: format=raw|qcow2, if=ide, "
-               "index=0..3 or bus= and unit=, media=disk, snapshot=on|off, readonly=on|off, "
+        Option(("cdrom",), "FILE", "image of the CD-ROM in IDE drive 2, which is there and empty "
+               "unless told", drives.cdrom),
+        Option(("drive",), "file=FILE[,KEY=VALUE...]", "a drive: format=raw|qcow2, if=ide, "
+               "index= or bus= and unit=, media=disk|cdrom, snapshot=on|off, readonly=on|off, "
                "cache=writeback|writethrough|none|directsync|unsafe, discard=unmap|ignore, "
                "werror=report|ignore|enospc|stop, rerror=report|ignore|stop, id=",
                drives.drive),
@@ -205,7 +207,7 @@ OPTIONS = {name: option for group in GROUPS.values() for option in group for nam
 # QEMU's other options, so that one of them is not called a misspelling.
 NOT_SUPPORTED = """
     numa add-fd set global mem-path mem-prealloc k audio-help audio audiodev uuid fda
-    cdrom blockdev mtdblock sd fsdev virtfs iscsi usb usbdevice spice portrait rotate
+    blockdev mtdblock sd fsdev virtfs iscsi usb usbdevice spice portrait rotate
     win2k-hack no-fd-bootchk no-acpi no-hpet acpitable smbios tpmdev
     bios pflash dtb compat fw_cfg parallel singlestep overcommit
     dfilter seed enable-kvm xen-domid xen-attach xen-domid-restrict action loadvm daemonize

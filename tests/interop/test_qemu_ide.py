@@ -33,11 +33,11 @@ TABLE, BUFFER = 0x11_0000, 0x12_0000
 class Qemu(Driver):
     """A stopped QEMU whose ports and memory we reach by its test protocol."""
 
-    def __init__(self, image):
+    def __init__(self, image, media="disk"):
         self.process = subprocess.Popen(
             ["qemu-system-x86_64", "-M", "pc", "-accel", "tcg", "-S", "-m", "32", "-nodefaults",
              "-display", "none", "-qtest", "stdio", "-qtest-log", "/dev/null",
-             "-drive", f"file={image},format=raw,if=ide"],
+             "-drive", f"file={image},format=raw,if=ide,media={media}"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.ports = self.memory = self
         self.outl(ADDRESS, IDE_FUNCTION | 0x20)

@@ -1,8 +1,10 @@
 """The host's side of an IDE channel, and a block device in memory, for the tests of the chips."""
 import errno
 
+from pyemu.machine.atapi_cdrom import AtapiCdrom
 from pyemu.machine.block.backend import Backend
 from pyemu.machine.block.base import BlockDevice
+from pyemu.machine.block.drive import Drive
 from pyemu.machine.ide import Channel
 from pyemu.machine.ide_bmdma import BusMaster
 from pyemu.machine.ide_disk import AtaDisk
@@ -130,9 +132,13 @@ class Host(Driver):
         self.images = [backend and Backend(backend, "disk", "raw", report=lambda text: None)
                        for backend in self.backends]
         self.disks = [image and AtaDisk(image) for image in self.images]
+        self.backend = self.backends[0]
+        self._plug(clock, *self.disks)
+
+    def _plug(self, clock, *devices):
         self.interrupts = []  # the bus master's status when INTRQ rose
         self.irq = Line(self._on_irq)
-        self.channel = Channel(self.irq, clock, *self.disks)
+        self.channel = Channel(self.irq, clock, *devices)
         self.memory = Memory()
         self.bus_master = BusMaster(self.channel, Channel(Line(lambda level: None), clock),
                                     self.memory)
@@ -141,8 +147,44 @@ class Host(Driver):
         self.ports.map(0x1F1, 7, self.channel.command)
         self.ports.map(0x3F6, 1, self.channel.control)
         self.ports.map(BUS_MASTER, 16, self.bus_master, width=4)
-        self.backend = self.backends[0]
 
     def _on_irq(self, level):
         if level:
             self.interrupts.append(self.inb(BUS_MASTER + 2))
+
+
+class CdHost(Host):
+    """One channel with a CD-ROM drive, and in it a disc of so many sectors of 2048 bytes."""
+
+    def __init__(self, clock, sectors):
+        self.backend = MemoryDisk(4 * sectors)
+        image = Backend(self.backend, "disc", "raw", report=lambda text: None)
+        self.drive = Drive("ide1-cd0", image, cdrom=True)
+        self.cdrom = AtapiCdrom(self.drive)
+        self._plug(clock, self.cdrom)
+
+    def packet(self, *command, limit=0xFFFE, by_dma=False):
+        """Send a packet; return the alternate status."""
+        for port, value in (FEATURES, by_dma), (MID, limit & 0xFF), (HIGH, limit >> 8):
+            self.outb(port, value)
+        self.outb(COMMAND, 0xA0)
+        assert self.inb(ALTERNATE) == READY | DRQ
+        assert self.inb(COUNT) & 7 == 1  # it is for the command
+        self.give(bytes(command).ljust(12, b"\0"))
+        return self.inb(ALTERNATE)
+
+    def answer(self, *command, limit=0xFFFE):
+        """Send a packet; return what comes back in all blocks."""
+        data = b""
+        self.packet(*command, limit=limit)
+        while self.inb(STATUS) & DRQ:
+            assert self.inb(COUNT) & 7 == 2
+            length = self.inb(MID) | self.inb(HIGH) << 8
+            data += self.take(length + length % 2)[:length]
+        assert self.inb(COUNT) & 7 == 3
+        return data
+
+    def sense(self):
+        """Key, code and qualifier of what the last command has failed with."""
+        data = self.answer(0x03, 0, 0, 0, 18)
+        return data[2], data[12], data[13]

@@ -5,6 +5,7 @@ from types import SimpleNamespace
 from pyemu.chardev.frontend import FrontEnd
 from pyemu.clock import Clock
 from pyemu.config import MIB, Config, DriveConfig
+from pyemu.machine.block.drive import Drive
 from pyemu.machine.block.statistics import Statistics
 from pyemu.machine.ps2_keyboard import Keyboard
 from pyemu.machine.ps2_mouse import Mouse
@@ -32,8 +33,8 @@ class FakeRunner:
         image = SimpleNamespace(format="raw", read_only=False, size=MIB,
                                 statistics=Statistics())
         self.machine = SimpleNamespace(
-            drives=[image], keyboard=Keyboard(), mouse=Mouse(), nics=[],
-            pci=SimpleNamespace(devices={}))
+            drives={"ide0-hd0": Drive("ide0-hd0", image)},
+            keyboard=Keyboard(), mouse=Mouse(), nics=[], pci=SimpleNamespace(devices={}))
 
     def status(self):
         return self.state

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyemu.clock import Clock
 from pyemu.config import ChardevConfig, Config, DriveConfig
+from pyemu.machine.block.drive import Drive
 from pyemu.machine.block.statistics import Statistics
 from pyemu.machine.vga import Vga
 from pyemu.monitor.command import CommandError, UsageError, words_of
@@ -67,7 +68,7 @@ class FakeRunner:
             write=lambda port, size, value: self.log.append(f"out {port:#x} {size} {value:#x}"))
         image = SimpleNamespace(format="qcow2", read_only=True, statistics=Statistics())
         self.machine = SimpleNamespace(
-            drives=[image, None, None, None],
+            drives={"ide0-hd0": Drive("ide0-hd0", image)},
             vga=Vga(clock, bytearray(1 << 18)),
             mouse=SimpleNamespace(move=lambda *by: self.log.append(("move", *by)),
                                   button=lambda held: self.log.append(("buttons", held))),
@@ -208,7 +209,7 @@ def test_block(monitor):
 
 
 def test_blockstats(monitor, monkeypatch):
-    statistics = monitor.runner.machine.drives[0].statistics
+    statistics = monitor.runner.machine.drives["ide0-hd0"].statistics
     statistics.add("rd", 512, 100, 130, failed=False)
     statistics.add("rd", 512, 200, 206, failed=True)
     statistics.add("wr", 1024, 300, 304, failed=False)
@@ -221,8 +222,8 @@ def test_blockstats(monitor, monkeypatch):
 
 
 def test_a_command_that_fails_leaves_the_monitor_alive(monitor):
-    monitor.runner.machine.drives = []
-    assert monitor.execute("info block") == "IndexError: list index out of range"
+    monitor.runner.machine.drives = {}
+    assert monitor.execute("info block") == "KeyError: 'ide0-hd0'"
 
 
 def test_help_lists_every_command_and_info_every_subject(monitor):

@@ -14,6 +14,7 @@ from pyemu.monitor.qmp.schema import SCHEMA, VERSION
 if TYPE_CHECKING:
     from pyemu.config import DriveConfig
     from pyemu.machine.block.backend import Backend
+    from pyemu.machine.block.drive import Drive
     from pyemu.monitor.qmp.session import Session
 
 CPU_PATH = "/machine/unattached/device[0]"  # where QEMU's object tree has the first CPU
@@ -75,10 +76,16 @@ def chardevs(session: Session) -> list[dict[str, Any]]:
 
 
 def block(session: Session) -> list[dict[str, Any]]:
-    return [{"device": drive.name, "type": "unknown", "removable": False, "locked": False,
-             "io-status": "ok",
-             "inserted": _inserted(drive, session.runner.machine.drives[drive.index])}
+    return [_drive(drive, session.runner.machine.drives[drive.name])
             for drive in session.config.drives]
+
+
+def _drive(config: DriveConfig, drive: Drive) -> dict[str, Any]:
+    return {"device": drive.name, "type": "unknown", "qdev": config.qdev,
+            "removable": drive.removable, "locked": drive.locked,
+            **({"tray_open": drive.tray_open} if drive.cdrom else {}),
+            **({} if drive.floppy else {"io-status": "ok"}),
+            **({"inserted": _inserted(config, drive.medium)} if drive.medium else {})}
 
 
 def _inserted(drive: DriveConfig, image: Backend) -> dict[str, Any]:

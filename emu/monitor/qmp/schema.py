@@ -74,8 +74,8 @@ struct BlockDeviceInfo: file=str ro=bool drv=str backing_file_depth=int encrypte
   detect_zeroes=BlockdevDetectZeroesOptions bps=int bps_rd=int bps_wr=int iops=int iops_rd=int
   iops_wr=int image=ImageInfo cache=BlockdevCacheInfo write_threshold=int
 enum BlockDeviceIoStatus: ok failed nospace
-struct BlockInfo: device=str type=str removable=bool locked=bool inserted?=BlockDeviceInfo
-  io-status?=BlockDeviceIoStatus
+struct BlockInfo: device=str qdev?=str type=str removable=bool locked=bool
+  inserted?=BlockDeviceInfo tray_open?=bool io-status?=BlockDeviceIoStatus
 command query-block() -> [BlockInfo]
 struct BlockDeviceTimedStats: interval_length=int min_rd_latency_ns=int max_rd_latency_ns=int
   avg_rd_latency_ns=int min_wr_latency_ns=int max_wr_latency_ns=int avg_wr_latency_ns=int
@@ -91,6 +91,13 @@ struct BlockDeviceStats: rd_bytes=int wr_bytes=int unmap_bytes=int rd_operations
   timed_stats=[BlockDeviceTimedStats]
 struct BlockStats: device?=str stats=BlockDeviceStats
 command query-blockstats() -> [BlockStats]
+event DEVICE_TRAY_MOVED(device=str id=str tray-open=bool)
+command eject(device?=str id?=str force?=bool)
+command blockdev-open-tray(device?=str id?=str force?=bool)
+command blockdev-close-tray(device?=str id?=str)
+enum BlockdevChangeReadOnlyMode: retain read-only read-write
+command blockdev-change-medium(device?=str id?=str filename=str format?=str force?=bool
+  read-only-mode?=BlockdevChangeReadOnlyMode)
 struct PciDeviceClass: desc?=str class=int
 struct PciDeviceId: device=int vendor=int subsystem?=int subsystem-vendor?=int
 struct PciMemoryRegion: bar=int type=str address=int size=int prefetch?=bool mem_type_64?=bool

@@ -12,7 +12,7 @@ from typing import Any
 from pyemu.chardev.registry import Chardevs
 from pyemu.config import Config
 from pyemu.monitor.monitor import Monitor
-from pyemu.monitor.qmp import queries, screen, steering, tracing, vnc
+from pyemu.monitor.qmp import media, queries, screen, steering, tracing, vnc
 from pyemu.monitor.qmp.json_reader import JsonError, JsonReader
 from pyemu.monitor.qmp.schema import SCHEMA
 from pyemu.monitor.qmp.types import QmpError
@@ -24,7 +24,7 @@ LEAVE_TIME = 2.0  # seconds for the last answers
 NEGOTIATE = "qmp_capabilities"
 MEMBERS = ("execute", "arguments", "id")
 COMMANDS: dict[str, Callable[..., Any]] = (
-    queries.COMMANDS | screen.COMMANDS | steering.COMMANDS | tracing.COMMANDS
+    queries.COMMANDS | media.COMMANDS | screen.COMMANDS | steering.COMMANDS | tracing.COMMANDS
     | vnc.COMMANDS)
 
 
