@@ -435,6 +435,9 @@ class Qcow2(Qcow2Reader):
 
     def _write_metadata(self) -> None:
         """Everything but the last flush of the file."""
+        missing = -self.file.length % self.header.cluster_size
+        if missing:  # not every reader takes a last cluster without its end for one with zeros
+            self.file.resize(self.file.length + missing)
         tables = self.map.changed
         if not self.lazy or self.refcounts.moved:
             if self.refcounts.changed:

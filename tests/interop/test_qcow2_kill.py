@@ -10,7 +10,7 @@ import subprocess
 import time
 
 import pytest
-from interop.qcow2_model import Work, ignore, qemu_img
+from interop.qcow2_model import Work, ignore, perform, qemu_img
 from pyemu.machine.block.open import open_image
 
 pytestmark = pytest.mark.skipif(not shutil.which("qemu-img") or not shutil.which("qemu-io"),
@@ -23,15 +23,8 @@ OPERATIONS = 3000  # more than there is time for
 def write_until_killed(work, pipe):
     """In the child: one byte into the pipe for each operation that is done."""
     disk = open_image(str(work.path), "qcow2", report=ignore, discard=True)
-    for kind, offset, length, byte in work.operations(OPERATIONS):
-        if kind == "write":
-            disk.write(offset, bytes([byte]) * length)
-        elif kind.startswith("zero"):
-            disk.write_zeroes(offset, length, unmap=kind == "zero")
-        elif kind == "discard":
-            disk.discard(offset, length)
-        elif kind == "flush":
-            disk.flush()
+    for operation in work.operations(OPERATIONS):
+        perform(disk, operation)
         os.write(pipe, b".")
     disk.flush()
 
