@@ -237,6 +237,8 @@ class Config:
     dumps: list[DumpConfig] = field(default_factory=list)
     testdev: bool = False  # the device for programs that test the machine
     debug_exits: list[DebugExitConfig] = field(default_factory=list)
+    pvpanics: list[tuple[int, int]] = field(default_factory=list)  # port and events of each
+    panic_action: str = "shutdown"  # or pause, exit-failure, none
     display: str = "none"
     vnc: list[VncConfig] = field(default_factory=list)
     full_screen: bool = False

@@ -49,7 +49,8 @@ def run(config: Config) -> int:
 
 
 def _run(config: Config, resources: ExitStack) -> int:
-    runner = Runner(config.cpu_model, no_reboot=config.no_reboot, no_shutdown=config.no_shutdown)
+    runner = Runner(config.cpu_model, no_reboot=config.no_reboot, no_shutdown=config.no_shutdown,
+                    panic_action=config.panic_action)
     control.actions.update(
         pause=runner.pause,
         registers=lambda: runner.at_once(
@@ -162,7 +163,8 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs
     debug_console = config.debugcon and chardevs.attach(config.debugcon, runner.post)
     low_ram, high_ram = layout.split_ram(config.ram_bytes)
 
-    files = tables.build(low_ram, serials=sum(map(bool, serials)))
+    files = tables.build(low_ram, serials=sum(map(bool, serials)),
+                         panic_port=config.pvpanics[0][0] if config.pvpanics else None)
     if vapic:
         files["genroms/kvmvapic.bin"] = vapic
     boot_order = []
@@ -179,7 +181,8 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs
                  ide=ide, serials=serials, nics=nics, debug_console=debug_console,
                  epoch=_epoch(config), cmos=settings, firmware=firmware, kernel=kernel,
                  testdev=config.testdev,
-                 debug_exits=[(each.base, each.count) for each in config.debug_exits])
+                 debug_exits=[(each.base, each.count) for each in config.debug_exits],
+                 pvpanics=config.pvpanics)
 
 
 def _nics(config: Config, netdevs: Netdevs) -> list[tuple[bytes, bytes | None, Peer]]:

@@ -13,11 +13,13 @@ from pyemu.engine.cpu import DEBUG, HALTED, TRIPLE_FAULT, Cpu
 from pyemu.memory import Memory
 from pyemu.ports import Ports
 from pyemu.runstate import RunState
+from pyemu.trace import log
 from pyemu.trace.hooks import (
     trace_cpu_halted,
     trace_cpu_triple_fault,
     trace_cpu_woken,
     trace_guest_cpu_reset,
+    trace_guest_panicked,
     trace_runstate_set,
     trace_vm_state_notify,
 )
@@ -34,7 +36,8 @@ class Runner:
     SHUTDOWN, STOP, RESUME, POWERDOWN), on the vCPU's thread.
     """
 
-    def __init__(self, cpu_model: str, *, no_reboot: bool = False, no_shutdown: bool = False):
+    def __init__(self, cpu_model: str, *, no_reboot: bool = False, no_shutdown: bool = False,
+                 panic_action: str = "shutdown"):
         self.cpu = Cpu(cpu_model)
         self.clock = Clock()
         self.ports = Ports(self.cpu)
@@ -45,6 +48,7 @@ class Runner:
         self.gdb: Any = None  # the debugger's server, likewise
         self.no_reboot = no_reboot
         self.no_shutdown = no_shutdown
+        self.panic_action = panic_action  # as -action panic= has it
         self.state = RunState.PRELAUNCH
         self.on_state: list[Callable[[RunState], None]] = []
         self.on_event: list[Callable[[str, dict[str, Any]], None]] = []
@@ -165,6 +169,15 @@ class Runner:
     def shutdown_request(self, cause: str) -> None:
         self._request(lambda: self._shut_down(cause))
 
+    def guest_panicked(self) -> None:
+        trace_guest_panicked(self.cpu.cs[0], self.cpu.rip)
+        if log.guest_errors:
+            log.guest_errors("Guest crashed")
+        self._request(self._panic)
+
+    def guest_crashloaded(self) -> None:
+        self._tell("GUEST_CRASHLOADED", action="run")
+
     def exit_request(self, status: int) -> None:
         self._request(lambda: self._end(status))
 
@@ -253,6 +266,18 @@ class Runner:
             self._set_state(RunState.SHUTDOWN)
         else:
             self._end(0)
+
+    def _panic(self) -> None:
+        if self.panic_action == "none":
+            self._tell("GUEST_PANICKED", action="run")
+            return
+        stays = self.panic_action == "pause" or (
+            self.panic_action == "shutdown" and self.no_shutdown)
+        self._tell("GUEST_PANICKED", action="pause" if stays else "poweroff")
+        self._set_state(RunState.GUEST_PANICKED)
+        if not stays:
+            self._tell_cause("SHUTDOWN", "guest-panic")
+            self._end(int(self.panic_action == "exit-failure"))
 
     def _end(self, status: int) -> None:
         self.exit_status = status

@@ -37,6 +37,7 @@ from pyemu.machine.port92 import Port92
 from pyemu.machine.post import Post
 from pyemu.machine.ps2_keyboard import Keyboard
 from pyemu.machine.ps2_mouse import Mouse
+from pyemu.machine.pvpanic import PvPanic
 from pyemu.machine.uart import Uart
 from pyemu.machine.vga import Vga
 from pyemu.machine.vga_pci import VgaPci
@@ -54,6 +55,7 @@ class Parts:
     epoch: Unix seconds that the RTC shows at power-on. cmos: bytes by address.
     kernel: to be booted instead of a disk, by the option ROM among the firmware's files.
     testdev: have the device for test programs. debug_exits: first port and number of each.
+    pvpanics: port and events of each.
     """
 
     ram: mmap.mmap
@@ -70,6 +72,7 @@ class Parts:
     kernel: KernelImage | None = None
     testdev: bool = False
     debug_exits: Sequence[tuple[int, int]] = ()
+    pvpanics: Sequence[tuple[int, int]] = ()
 
 
 class Pc(Chip):
@@ -170,6 +173,8 @@ class Pc(Chip):
         self.testdev = _plug_testdev(ports, memory, lines) if parts.testdev else None
         for base, count in parts.debug_exits:
             ports.map(base, count, DebugExit(system), width=4)
+        for base, events in parts.pvpanics:
+            ports.map(base, 1, PvPanic(system, events))
 
         self.chips: dict[str, Chip] = {
             "pic": self.pic, "lapic": self.lapic, "ioapic": self.ioapic, "pit": self.pit,

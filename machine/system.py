@@ -11,5 +11,11 @@ class System(Protocol):
     def shutdown_request(self, cause: str) -> None:
         """Switch the machine off."""
 
+    def guest_panicked(self) -> None:
+        """The guest's kernel says that it cannot go on."""
+
+    def guest_crashloaded(self) -> None:
+        """It says so, and that another kernel is about to save what can be saved."""
+
     def exit_request(self, status: int) -> None:
         """End the emulator with this exit status."""

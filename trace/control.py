@@ -55,6 +55,7 @@ def open_file_once() -> None:
 actions: dict[str, Callable[[], object]] = {
     "start": resume, "stop": lambda: file.suspend(), "flush": lambda: file.flush(),
 }
+CRASHES = ("cpu_triple_fault", "guest_panicked")  # at which the flight recorder is written
 MACHINE_ACTIONS = ("pause", "registers", "backtrace")  # there once the machine is
 
 
@@ -110,7 +111,10 @@ def start(options: TraceOptions) -> None:
     if options.symbols is not None:
         load_symbols(options.symbols)
     warn(apply(options.switches))
-    warn(warning for trigger in options.triggers if (warning := arm(trigger)))
+    triggers = list(options.triggers)
+    if options.overwrite:
+        triggers += [Trigger(event, ("flush",), "-trace overwrite=on") for event in CRASHES]
+    warn(warning for trigger in triggers if (warning := arm(trigger)))
     file.size, file.overwrite, file.wait = options.size, options.overwrite, options.wait
     file.starts_off = options.starts_off
     file.path = options.file if options.file is not None else f"trace-{os.getpid()}"

@@ -8,6 +8,7 @@ from pyemu.options.request import Answer, Request
 
 PORTS = 1 << 16
 DEBUG_EXIT_BASE, DEBUG_EXIT_SIZE = 0x501, 2
+PVPANIC_PORT, PVPANIC_EVENTS = 0x505, 3
 MOST_PORTS = 0x1000  # of isa-debug-exit
 
 
@@ -49,8 +50,20 @@ def _testdev(request: Request, text: str) -> None:
     request.config.testdev = True
 
 
+def _pvpanic(request: Request, text: str) -> None:
+    values = keyvalue.parse(text, ("driver", "ioport", "events", "id"), implied="driver")
+    port = keyvalue.number(values, "ioport", PVPANIC_PORT)
+    events = keyvalue.number(values, "events", PVPANIC_EVENTS)
+    if not 0 <= port < PORTS:
+        raise UserError(f"there is no port {port:#x}")
+    if not 0 <= events <= PVPANIC_EVENTS:
+        raise UserError(f"events={events}: expected 0 to {PVPANIC_EVENTS}")
+    request.config.pvpanics.append((port, events))
+
+
 DRIVERS = {
     "e1000": Driver("Network", 'bus PCI, desc "Intel Gigabit Ethernet"', network.card),
     "isa-debug-exit": Driver("Misc", "bus ISA", _debug_exit),
     "pc-testdev": Driver("Misc", "bus ISA", _testdev),
+    "pvpanic": Driver("Misc", "bus ISA", _pvpanic),
 }

@@ -10,6 +10,8 @@ from pyemu.options.request import Answer, Request
 RAM_STEP = 8192  # bytes; sizes are rounded up to it
 BOOT_DEVICES = "abcdn"
 BOOT_PLACES = 3  # the CMOS has room for three
+ACTIONS = {"panic": ("pause", "shutdown", "exit-failure", "none"),
+           "reboot": ("reset", "shutdown"), "shutdown": ("poweroff", "pause")}
 MACHINES = ("pc",)
 OTHER_ACCELERATORS = ("kvm", "xen", "hax", "hvf", "nvmm", "whpx", "qtest")
 OTHER_VGA = ("cirrus", "vmware", "xenfb", "qxl", "virtio", "tcx", "cg3")
@@ -113,6 +115,19 @@ def rtc(request: Request, text: str) -> None:
     except ValueError:
         raise UserError("invalid datetime format, valid are '2006-06-17T16:01:21', '2006-06-17', "
                         "'utc' and 'localtime'") from None
+
+
+def action(request: Request, text: str) -> None:
+    values = keyvalue.parse(text, tuple(ACTIONS))
+    for key, value in values.items():
+        if value not in ACTIONS[key]:
+            raise UserError(f"Parameter '{key}' does not accept value '{value}'")
+    config = request.config
+    config.panic_action = values.get("panic", config.panic_action)
+    if "reboot" in values:
+        config.no_reboot = values["reboot"] == "shutdown"
+    if "shutdown" in values:
+        config.no_shutdown = values["shutdown"] == "pause"
 
 
 def vga(request: Request, name: str) -> None:

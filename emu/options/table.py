@@ -133,6 +133,9 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option(("no-reboot",), "", "end when the guest reboots", switch("no_reboot")),
         Option(("no-shutdown",), "", "pause when the guest powers off, instead of ending",
                switch("no_shutdown")),
+        Option(("action",), "panic=pause|shutdown|exit-failure|none", "what follows when the guest "
+               "reports a panic (-device pvpanic); reboot=reset|shutdown and "
+               "shutdown=poweroff|pause, as -no-reboot and -no-shutdown", machine.action),
         Option(("S",), "", "start paused: `cont` in the monitor lets it go",
                switch("start_paused")),
     ),
@@ -210,7 +213,7 @@ NOT_SUPPORTED = """
     blockdev mtdblock sd fsdev virtfs iscsi usb usbdevice spice portrait rotate
     win2k-hack no-fd-bootchk no-acpi no-hpet acpitable smbios tpmdev
     bios pflash dtb compat fw_cfg parallel singlestep overcommit
-    dfilter seed enable-kvm xen-domid xen-attach xen-domid-restrict action loadvm daemonize
+    dfilter seed enable-kvm xen-domid xen-attach xen-domid-restrict loadvm daemonize
     option-rom icount watchdog-action echr incoming only-migratable chroot runas sandbox
     readconfig no-user-config async-teardown msg dump-vmstate enable-sync-profile
     old-param semihosting prom-env

@@ -33,11 +33,15 @@ FW_CFG = (0x510, 0x0C)
 COM_PORTS = ((0x3F8, 4), (0x2F8, 3))
 
 
-def body(low_ram_end: int, serials: int) -> bytes:
-    """The AML of the table. low_ram_end: where RAM below 4 GiB ends and PCI memory may begin."""
+def body(low_ram_end: int, serials: int, panic_port: int | None = None) -> bytes:
+    """The AML of the table.
+
+    low_ram_end: where RAM below 4 GiB ends and PCI memory may begin. panic_port: pvpanic's.
+    """
     return b"".join((
         aml.scope(r"\_SB", *(_link(n) for n in range(PIRQS)), _sci_link(), _pci_root(low_ram_end)),
-        aml.scope(r"\_SB.PCI0", _prt(), _isa_bridge(serials), _reserved(), _fw_cfg()),
+        aml.scope(r"\_SB.PCI0", _prt(), _isa_bridge(serials), _reserved(), _fw_cfg(),
+                  _pvpanic(panic_port) if panic_port is not None else b""),
         aml.name(r"\_S5", aml.package((0, 0, 0, 0))),
     ))
 
@@ -153,4 +157,13 @@ def _fw_cfg() -> bytes:
         aml.name("_HID", "QEMU0002"),
         aml.name("_STA", ENABLED),
         aml.name("_CRS", res.template(res.io(*FW_CFG))),
+    )
+
+
+def _pvpanic(port: int) -> bytes:
+    return aml.device(
+        "PEVT",
+        aml.name("_HID", "QEMU0001"),
+        aml.name("_STA", SHOWN_ENABLED),
+        aml.name("_CRS", res.template(res.io(port, 1))),
     )

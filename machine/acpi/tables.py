@@ -48,10 +48,12 @@ ALLOCATE, ADD_POINTER, ADD_CHECKSUM = 1, 2, 3
 ZONE_HIGH, ZONE_FSEG = 1, 2
 
 
-def build(low_ram_end: int, cpus: int = 1, serials: int = 1) -> dict[str, bytes]:
+def build(low_ram_end: int, cpus: int = 1, serials: int = 1,
+          panic_port: int | None = None) -> dict[str, bytes]:
     """The three fw_cfg files by name.
 
     low_ram_end: the address where RAM below 4 GiB ends. serials: 0 to 2 serial ports.
+    panic_port: where the guest is to find pvpanic, if there is one.
     """
     blob = bytearray()
     loader = [_allocate(RSDP_FILE, 16, ZONE_FSEG), _allocate(TABLES_FILE, FACS_ALIGN, ZONE_HIGH)]
@@ -65,7 +67,7 @@ def build(low_ram_end: int, cpus: int = 1, serials: int = 1) -> dict[str, bytes]
         return start
 
     blob += _facs()  # first, as it alone needs alignment; it has no checksum
-    dsdt_at = add(_table(b"DSDT", 1, dsdt.body(low_ram_end, serials)))
+    dsdt_at = add(_table(b"DSDT", 1, dsdt.body(low_ram_end, serials, panic_port)))
     roots = (
         add(_fadt(facs=0, dsdt=dsdt_at), pointers=(FADT_FACS, FADT_DSDT)),
         add(_madt(cpus)),

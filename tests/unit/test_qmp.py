@@ -250,8 +250,8 @@ def test_query_commands_and_schema_agree(client):
     entries = client.execute("query-qmp-schema")
     assert commands == {entry["name"] for entry in entries if entry["meta-type"] == "command"}
     assert {"STOP", "RESUME", "RESET", "SHUTDOWN", "POWERDOWN", "DEVICE_TRAY_MOVED",
-            "VNC_CONNECTED",
-            "VNC_INITIALIZED", "VNC_DISCONNECTED"} == {
+            "VNC_CONNECTED", "VNC_INITIALIZED", "VNC_DISCONNECTED",
+            "GUEST_PANICKED", "GUEST_CRASHLOADED"} == {
         entry["name"] for entry in entries if entry["meta-type"] == "event"}
     defined = {entry["name"] for entry in entries}
     assert len(defined) == len(entries)

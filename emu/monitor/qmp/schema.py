@@ -12,6 +12,9 @@ enum ShutdownCause: none host-error host-qmp-quit host-qmp-system-reset host-sig
 event STOP()
 event RESUME()
 event POWERDOWN()
+enum GuestPanicAction: pause poweroff run
+event GUEST_PANICKED(action=GuestPanicAction)
+event GUEST_CRASHLOADED(action=GuestPanicAction)
 event RESET(guest=bool reason=ShutdownCause)
 event SHUTDOWN(guest=bool reason=ShutdownCause)
 
