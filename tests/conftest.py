@@ -32,7 +32,7 @@ def pytest_addoption(parser):
                      help="how many messages each protocol is fuzzed with (100000 for a long run)")
     parser.addoption("--sequences", type=int, default=200, metavar="N",
                      help="how many random sequences of operations are done on disk images")
-    parser.addoption("--network-mib", type=int, default=8, metavar="N",
+    parser.addoption("--network-mib", type=int, default=20, metavar="N",
                      help="how many MiB guests copy over TCP each way (200 for a long run)")
 
 

@@ -4,7 +4,7 @@ Source: draft-ietf-opsawg-pcap, sections 4 and 5.
 """
 import struct
 import time
-from typing import BinaryIO
+from io import FileIO
 
 from pyemu.config import DumpConfig
 from pyemu.report import complain
@@ -16,13 +16,14 @@ MICROSECONDS = 1_000_000
 
 
 class Dump:
-    """Opens the file at once: raises OSError. Used on the I/O thread only."""
+    """Opens the file at once: raises OSError. Used on the I/O thread only. A frame is in the file
+    when it has passed, for those who watch.
+    """
 
     def __init__(self, config: DumpConfig):
         self.config = config
-        self._file: BinaryIO | None = open(config.file, "wb")  # noqa: SIM115
+        self._file: FileIO | None = FileIO(config.file, "wb")
         self._file.write(FILE_HEADER.pack(MAGIC, *VERSION, 0, 0, config.maxlen, ETHERNET))
-        self._file.flush()
 
     def from_guest(self, frame: bytes) -> None:
         if self.config.queue != "tx":

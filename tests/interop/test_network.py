@@ -1,11 +1,13 @@
-"""Guests on the network: cirros.img by DHCP, TCP and a forwarded port, iPXE by TFTP."""
+"""Guests on the network: cirros.img by DHCP, DNS, TCP and a forwarded port, what boots by PXE."""
 import hashlib
 import os
+import shutil
 import socket
 import struct
 import subprocess
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -14,6 +16,14 @@ from boot.console import IMAGES, PYEMU, Console, log_in
 PROMPT = "$ "
 LOOPBACK = "127.0.0.1"
 MIB = 1 << 20
+NAME, ADDRESS = "some.name.test", "192.0.2.7"
+INSTALLER = Path("/usr/lib/debian-installer/images/12/amd64/text/debian-installer/amd64")
+PXELINUX = """serial 0
+default install
+label install
+  kernel linux
+  append initrd=initrd.gz console=ttyS0
+"""
 SCRIPT = b"""#!ipxe
 kernel vmlinuz console=ttyS0 root=/dev/ram0
 initrd initrd
@@ -49,10 +59,48 @@ def serve(handle):
 
 
 @pytest.fixture(scope="module")
-def guest(tmp_path_factory):
+def name_server(tmp_path_factory):
+    """A name server of the host that knows one name; what to run emulators with to have it."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    try:
+        server.bind((LOOPBACK, 53))
+    except OSError:
+        server.close()
+        yield []
+        return
+
+    def run():
+        while query := server.recvfrom(512):
+            data, client = query
+            if data == b"end":
+                return
+            end = data.index(b"\0", 12) + 5
+            known = data[12:end - 4] == encoded(NAME) and data[end - 4:end - 2] == b"\0\1"
+            answer = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + socket.inet_aton(ADDRESS)
+            server.sendto(data[:2] + struct.pack(">5H", 0x8180, 1, known, 0, 0) + data[12:end]
+                          + answer * known, client)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    settings = tmp_path_factory.mktemp("dns") / "resolv.conf"
+    settings.write_text(f"nameserver {LOOPBACK}\n")
+    yield ["unshare", "-m", "sh", "-c",
+           f'mount --bind {settings} /etc/resolv.conf && exec "$@"', "sh"]
+    server.sendto(b"end", (LOOPBACK, 53))
+    thread.join()
+    server.close()
+
+
+def encoded(name):
+    return b"".join(bytes([len(part)]) + part.encode() for part in name.split(".")) + b"\0"
+
+
+@pytest.fixture(scope="module")
+def guest(tmp_path_factory, name_server):
     folder = tmp_path_factory.mktemp("net")
     port = free_port()
-    command = [PYEMU, "-m", "256", "-hda", IMAGES / "cirros.img", "-snapshot", "-nographic",
+    command = [*name_server, PYEMU, "-m", "256", "-hda", IMAGES / "cirros.img", "-snapshot",
+               "-nographic",
                "-nic", f"user,id=net,hostname=box,hostfwd=tcp:{LOOPBACK}:{port}-:8080",
                "-object", f"filter-dump,id=dump,netdev=net,file={folder}/net.pcap"]
     with Console(command) as console:
@@ -71,6 +119,14 @@ def test_lease(guest):
     assert "default via 10.0.2.2" in guest.run("ip route")
     assert "nameserver 10.0.2.3" in guest.run("cat /etc/resolv.conf")
     assert "bytes from 10.0.2.2" in guest.run("ping -c 1 10.0.2.2")
+
+
+def test_name(guest, name_server):
+    if not name_server:
+        pytest.skip("needs the host's port 53 and a mount of its own")
+    answer = guest.run(f"nslookup {NAME}")
+    assert "Server:\t\t10.0.2.3" in answer and f"Address: {ADDRESS}" in answer
+    assert ADDRESS not in guest.run("nslookup no.such.test")
 
 
 def test_copy_to_the_guest(guest, amount):
@@ -99,7 +155,7 @@ def test_copy_from_the_guest(guest, amount):
     server, port = serve(receive)
     with server:
         guest.run(f"head -c {amount} /dev/urandom > /tmp/random; "
-                  f"nc 10.0.2.2 {port} < /tmp/random")
+                  f"nc 10.0.2.2 {port} -e cat /tmp/random")
         expected = guest.run("sha256sum < /tmp/random; rm /tmp/random").split()[0]
         deadline = time.monotonic() + 10
         while "sum" not in result and time.monotonic() < deadline:
@@ -156,6 +212,18 @@ def test_dump(guest):
     assert bytes.fromhex("525400123456") in senders and len(senders) > 1
 
 
+def test_tcpdump_reads_the_dump(guest):
+    run = subprocess.run(["tcpdump", "-n", "-r", guest.pcap], capture_output=True, text=True)
+    assert run.returncode == 0 and "truncated" not in run.stderr
+    assert len(run.stdout.splitlines()) == len(list(packets(guest.pcap)))
+    for line in ("0.0.0.0.68 > 255.255.255.255.67: BOOTP/DHCP, Request from 52:54:00:12:34:56",
+                 "10.0.2.2.67 > 255.255.255.255.68: BOOTP/DHCP, Reply",
+                 "ARP, Request who-has 10.0.2.2 tell 10.0.2.15",
+                 "10.0.2.15 > 10.0.2.2: ICMP echo request",
+                 "10.0.2.15.8080: Flags [S]"):
+        assert line in run.stdout
+
+
 def test_ipxe_boots_a_kernel_by_tftp(tmp_path):
     for name in ("vmlinuz", "initrd"):
         subprocess.run(["mcopy", "-i", f"{IMAGES}/mini.img@@1M", f"::{name}", tmp_path / name],
@@ -167,6 +235,20 @@ def test_ipxe_boots_a_kernel_by_tftp(tmp_path):
         console.expect("net0: 10.0.2.15/255.255.255.0 gw 10.0.2.2", 60)
         console.expect("tftp://10.0.2.2/boot.ipxe", 30)
         console.expect("mini login:", 120)
+
+
+def test_the_debian_installer_boots_by_pxe(tmp_path):
+    """Down to its first dialog; only that it should use the serial port is not Debian's."""
+    for file in ("pxelinux.0", "boot-screens/ldlinux.c32", "linux", "initrd.gz"):
+        shutil.copy(INSTALLER / file, tmp_path)
+    (tmp_path / "pxelinux.cfg").mkdir()
+    (tmp_path / "pxelinux.cfg/default").write_text(PXELINUX)
+    command = [PYEMU, "-m", "1024", "-boot", "n", "-nographic",
+               "-nic", f"user,tftp={tmp_path},bootfile=pxelinux.0"]
+    with Console(command) as console:
+        console.expect("tftp://10.0.2.2/pxelinux.0... ok", 60)
+        console.expect("Linux version", 300)
+        console.expect("Choose the language", 300)
 
 
 def test_a_wire_to_another_program():
