@@ -10,6 +10,7 @@ from collections import deque
 from contextlib import suppress
 from typing import Any
 
+from pyemu import report
 from pyemu.chardev.vc import Vc
 from pyemu.display.input import Input
 from pyemu.display.paper import Paper
@@ -81,6 +82,7 @@ class TerminalScreen:
         if self._active:
             self._active = False
             curses.endwin()
+            report.release()
 
     def enter(self) -> None:
         """Take it again, after a stop. From any thread."""
@@ -90,6 +92,7 @@ class TerminalScreen:
         self._resumed = False
         self._active = True
         self._drawn = None
+        report.hold()
         self.window.clear()
 
     # The terminal
@@ -107,6 +110,7 @@ class TerminalScreen:
         curses.set_escdelay(ESCAPE_TIME)
         self.window = curses.initscr()
         self._active = True
+        report.hold()
         curses.noecho()
         curses.raw()
         curses.nonl()

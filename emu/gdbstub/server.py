@@ -33,6 +33,9 @@ class DebugServer:
                 raise UserError(f"'{spec.partition(':')[0]}' is not a valid char driver")
             options.gdb(request, spec)
             new = self.config.chardevs[-1]
+            if new.kind == "vc":  # the display has begun without it
+                raise UserError(f"{spec}: no console can be added now")
+            options.check_display(self.config, new)
             new.wait = False
             self.chardevs.add(new)
         except UserError:

@@ -3,7 +3,7 @@
 Each kind of character device is written in two ways, `-serial file:PATH` and
 `-chardev file,id=ID,path=PATH -serial chardev:ID`; both end as a `ChardevConfig`.
 """
-from pyemu.config import ChardevConfig, QmpConfig, UserError
+from pyemu.config import ChardevConfig, Config, QmpConfig, UserError
 from pyemu.options import keyvalue
 from pyemu.options.request import Request
 
@@ -182,12 +182,20 @@ def check(request: Request) -> None:
                             "mux=on lets several share it")
         seen.add(ident)
     for chardev in config.chardevs:
-        if chardev.kind == "vc" and config.display != "curses":
-            raise UserError(f"{chardev.source}: only -display curses has consoles")
-        if chardev.kind == "stdio" and config.display == "curses":
-            raise UserError(f"{chardev.source}: -display curses has the terminal")
+        try:
+            check_display(config, chardev)
+        except UserError as error:
+            raise UserError(f"{chardev.source}: {error}") from None
         if chardev.id not in seen:
             raise UserError(f"{chardev.source}: nothing uses chardev '{chardev.id}'")
+
+
+def check_display(config: Config, chardev: ChardevConfig) -> None:
+    """Whether the display has what the device needs. Raises UserError."""
+    if chardev.kind == "vc" and config.display != "curses":
+        raise UserError("only -display curses has consoles")
+    if chardev.kind == "stdio" and config.display == "curses":
+        raise UserError("-display curses has the terminal")
 
 
 def _add(request: Request, new: ChardevConfig) -> None:

@@ -28,7 +28,7 @@ from pyemu.vnc.view import View
 if TYPE_CHECKING:
     from pyemu.vnc.server import Server
 
-READ_SIZE = 4096  # bytes
+READ_SIZE = 1024  # bytes
 LONGEST_TEXT = 1 << 20  # bytes of the client's clipboard
 BREATH = 0.02  # seconds until a client is read on when too many keys wait
 

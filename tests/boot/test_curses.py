@@ -12,6 +12,7 @@ import pytest
 from .console import IMAGES, PYEMU, Console
 
 COLUMNS, ROWS = 100, 30
+PROMPT = "root@mini:/root#"
 ALT_1, ALT_2 = b"\x1b1", b"\x1b2"
 
 
@@ -34,11 +35,20 @@ class Terminal(Console):
     def lines(self):
         return [line.strip() for line in self.screen.display]
 
-    def wait_for(self, line, timeout=120):
-        deadline = time.monotonic() + timeout
-        while line not in self.lines():
+    def wait_for(self, line):
+        self._wait(lambda: line in self.lines(), line)
+
+    def wait_for_prompt(self):
+        """With the cursor behind it."""
+        cursor = self.screen.cursor
+        self._wait(lambda: self.screen.display[cursor.y][:cursor.x].lstrip() == PROMPT + " ",
+                   "prompt")
+
+    def _wait(self, condition, what):
+        deadline = time.monotonic() + 120
+        while not condition():
             assert self._read(min(deadline, time.monotonic() + 1)) or not self._ended, self.text
-            assert time.monotonic() < deadline, f"no {line!r}:\n" + "\n".join(self.lines())
+            assert time.monotonic() < deadline, f"no {what!r}:\n" + "\n".join(self.lines())
 
     def cell(self, text):
         """The first cell of a text on the screen: its character and colours."""
@@ -56,17 +66,15 @@ def terminal():
     with Terminal("-drive", f"file={IMAGES}/mini.img,format=raw,snapshot=on") as terminal:
         terminal.wait_for("mini login:")
         terminal.send(b"root\r")
-        terminal.wait_for("root@mini:/root#")
+        terminal.wait_for_prompt()
         yield terminal
 
 
 def test_a_login(terminal):
     terminal.send(b'echo "Hello, $USER!" | tr a-z A-Z\r')
     terminal.wait_for("HELLO, ROOT!")
-    terminal.wait_for("root@mini:/root#")
-    cursor = terminal.screen.cursor
-    assert terminal.screen.display[cursor.y].strip() == "root@mini:/root#"
-    assert cursor.x == (COLUMNS - 80) // 2 + len("root@mini:/root# ")
+    terminal.wait_for_prompt()
+    assert terminal.screen.cursor.x == (COLUMNS - 80) // 2 + len(PROMPT + " ")  # centred
 
 
 def test_colours_and_line_graphics(terminal):
@@ -81,19 +89,22 @@ def test_colours_and_line_graphics(terminal):
 
 def test_control_and_function_keys(terminal):
     terminal.send(b"sleep 1000\r")
-    terminal.wait_for("root@mini:/root# sleep 1000")
+    terminal.wait_for(f"{PROMPT} sleep 1000")
     terminal.send(b"\x03")
+    terminal.wait_for_prompt()
     terminal.send(b"echo ba\x1b[D\x1b[D-\x1b[F+\r")  # left twice, end
     terminal.wait_for("-ba+")
-    terminal.send(b"\x1b[A\r")  # up: once more
-    terminal.wait_for("root@mini:/root# echo -ba+")
+    terminal.wait_for_prompt()
+    terminal.send(b"\x1b[A")  # up: once more
+    terminal.wait_for(f"{PROMPT} echo -ba+")
+    terminal.send(b"\r")
 
 
 def test_a_smaller_window_shows_where_the_cursor_is(terminal):
     terminal.resize(40, 10)
     terminal.send(b"clear; seq 30\r")
     terminal.wait_for("30")
-    terminal.wait_for("root@mini:/root#")
+    terminal.wait_for_prompt()
     terminal.resize(COLUMNS, ROWS)
     terminal.send(b"echo wide again | tr a-z A-Z\r")
     terminal.wait_for("WIDE AGAIN")
@@ -135,4 +146,5 @@ def test_the_terminal_is_given_back_after_a_signal(number):
         terminal.expect("SeaBIOS")
         os.kill(terminal.process.pid, number)
         assert terminal.wait() == 0
+        assert terminal.text.endswith(f"pyemu: terminating on signal {number:d}\r\n")
         assert terminal.settings() == terminal.before
