@@ -21,6 +21,7 @@ from pyemu.machine import cmos, direct_boot, layout
 from pyemu.machine.acpi import tables
 from pyemu.machine.block.drive import Drive
 from pyemu.machine.firmware_config import FirmwareConfig
+from pyemu.machine.floppy_drive import format_of
 from pyemu.machine.ide_identify import default_geometry
 from pyemu.machine.kernel_image import KernelImage
 from pyemu.machine.net.peer import Peer
@@ -34,6 +35,7 @@ from pyemu.report import complain
 from pyemu.runner import Runner
 from pyemu.trace import control, log
 
+HIGH_DENSITY = 21  # sectors in a track, at most
 MAC_ADDRESS = 0x5254_0012_3456  # of the first card
 SWITCH_INTERVAL = 0.0005  # seconds for which another thread may keep the guest waiting at a port
 
@@ -158,6 +160,7 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs
     vga_rom = roms.load("vgabios-stdvga.bin", config.firmware_dirs) if config.vga else None
     drives = Drives(config, runner, resources)
     ide = [drives.at("ide", place) for place in range(layout.IDE_DRIVES)]
+    floppies = [drives.at("floppy", n) for n in range(layout.FLOPPY_DRIVES)]
     serials = [name and chardevs.attach(name, runner.post) for name in config.serials]
     nics = _nics(config, netdevs)
     debug_console = config.debugcon and chardevs.attach(config.debugcon, runner.post)
@@ -176,11 +179,12 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs
                               boot_order=boot_order, graphic=config.graphic,
                               hypertransport=config.cpu_model in AMD_64)
     settings = cmos.preset(low_ram, high_ram, boot=config.boot_order,
+                           floppies=[_floppy_type(drive) for drive in floppies],
                            disks=[_geometry(drive) for drive in ide])
     return Parts(ram=_allocate_ram(config.ram_bytes), bios=bios, vga_rom=vga_rom, drives=drives,
-                 ide=ide, serials=serials, nics=nics, debug_console=debug_console,
-                 epoch=_epoch(config), cmos=settings, firmware=firmware, kernel=kernel,
-                 testdev=config.testdev,
+                 ide=ide, floppies=floppies, serials=serials, nics=nics,
+                 debug_console=debug_console, epoch=_epoch(config), cmos=settings,
+                 firmware=firmware, kernel=kernel, testdev=config.testdev,
                  debug_exits=[(each.base, each.count) for each in config.debug_exits],
                  pvpanics=config.pvpanics)
 
@@ -226,6 +230,18 @@ def _geometry(drive: Drive | None) -> cmos.Disk | None:
     else:
         translation = cmos.TRANSLATE_LBA
     return cmos.Disk(*geometry, translation)
+
+
+def _floppy_type(drive: Drive | None) -> int:
+    """What kind of drive the BIOS is to expect: one that reads what is in it; 0: none."""
+    if drive is None:
+        return 0
+    if drive.medium is None:
+        return cmos.FLOPPY_2880K
+    disk = format_of(drive.medium.size)
+    if disk.inches_525:
+        return cmos.FLOPPY_1200K
+    return cmos.FLOPPY_2880K if disk.sectors > HIGH_DENSITY else cmos.FLOPPY_1440K
 
 
 def _epoch(config: Config) -> int:

@@ -63,7 +63,7 @@ def preset(below_4g: int, above_4g: int = 0, *, cpus: int = 1, boot: str = "cad"
     """CMOS bytes by address, for `Rtc`.
 
     below_4g, above_4g: bytes of RAM. boot: up to three letters of BOOT_CODES, first to last.
-    floppies: drive types, A first, as FLOPPY_1440K. disks: the four ATA disks by
+    floppies: drive types, A first, as FLOPPY_1440K, 0 for none. disks: the four ATA disks by
     (channel, unit), None where there is none. Raises ValueError for another boot letter.
     """
     cmos: dict[int, int] = {}
@@ -86,8 +86,8 @@ def preset(below_4g: int, above_4g: int = 0, *, cpus: int = 1, boot: str = "cad"
     type_a, type_b = (*floppies, 0, 0)[:2]
     cmos[FLOPPY_TYPES] = type_a << 4 | type_b
     cmos[EQUIPMENT] = EQUIPMENT_FPU | EQUIPMENT_PS2_MOUSE
-    if floppies:
-        cmos[EQUIPMENT] |= EQUIPMENT_FLOPPIES | len(floppies) - 1 << EQUIPMENT_FLOPPIES_SHIFT
+    if number := sum(map(bool, floppies)):
+        cmos[EQUIPMENT] |= EQUIPMENT_FLOPPIES | number - 1 << EQUIPMENT_FLOPPIES_SHIFT
 
     cmos[DISK_TYPES] = cmos[DISK_TRANSLATION] = 0
     for n, disk in enumerate(disks):

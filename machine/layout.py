@@ -24,14 +24,20 @@ PCI_HOTPLUG, CPU_HOTPLUG, GPE0 = (0xAE00, 0x18), (0xAF00, 32), (0xAFE0, 4)
 SERIALS = (0x3F8, 8), (0x2F8, 8), (0x3E8, 8), (0x2E8, 8)
 TESTDEV, TESTDEV_FLUSH, TESTDEV_BYTES, TESTDEV_LINES = (
     (0xE0, 4), (0xE4, 4), (0xE8, 4), (0x2000, 24))
+DMA_FIRST, DMA_SECOND, DMA_PAGES = (0x00, 16), (0xC0, 32), (0x81, 15)
+FDC, FDC_DIR = (0x3F0, 6), (0x3F7, 1)
 IDE_PORTS = 0x1F0, 0x170  # mapped by the IDE function
 IDE_DRIVES = 4
 
 # ISA interrupts
 IRQ_TIMER, IRQ_KEYBOARD, IRQ_CASCADE, IRQ_RTC, IRQ_SCI, IRQ_MOUSE = 0, 1, 2, 8, 9, 12
+IRQ_FDC = 6
 IRQ_SERIALS = 4, 3, 4, 3
 IRQ_IDE = 14, 15
 ISA_IRQS = 0, 1, *range(3, 16)  # 2 is the cascade of the 8259s
+
+DMA_FDC = 2  # the channel
+FLOPPY_DRIVES = 2
 
 # PCI slots
 SLOT_HOST, SLOT_PIIX3, SLOT_VGA, SLOT_NIC = 0, 1, 2, 3

@@ -11,11 +11,15 @@ from pyemu.machine.block.drive import Drive
 from pyemu.machine.chip import Chip
 from pyemu.machine.debug_exit import DebugExit
 from pyemu.machine.debugcon import DebugConsole
+from pyemu.machine.fdc import Fdc
+from pyemu.machine.fdc_commands import Commands
 from pyemu.machine.firmware_config import FirmwareConfig
+from pyemu.machine.floppy_drive import FloppyDrive
 from pyemu.machine.fw_cfg import FwCfg
 from pyemu.machine.gsi import Gsi
 from pyemu.machine.i440fx import I440fx
 from pyemu.machine.i8042 import I8042
+from pyemu.machine.i8237 import Dma
 from pyemu.machine.i8254 import Pit
 from pyemu.machine.i8259 import DualPic
 from pyemu.machine.ide import Channel
@@ -48,7 +52,7 @@ class Parts:
     """What goes onto the board: back ends are open, firmware is loaded.
 
     drives: all drives by name. ide: primary master and slave, secondary master and slave;
-    None: absent.
+    floppies: A and B; None: absent.
     serials: character devices of COM1 to COM4; None: absent. nics: of each its MAC address, its
     option ROM and the peer it is plugged into. vga_rom: None: no display adapter.
     debug_console: character device or None.
@@ -63,6 +67,7 @@ class Parts:
     vga_rom: bytes | None
     drives: Mapping[str, Drive]
     ide: Sequence[Drive | None]
+    floppies: Sequence[Drive | None]
     serials: Sequence[Any]
     nics: Sequence[tuple[bytes, bytes | None, Peer]]
     debug_console: Any
@@ -136,6 +141,17 @@ class Pc(Chip):
         self.pci.add(I440fx(memory, len(parts.ram)), layout.SLOT_HOST)
         self.pci.add(self.piix3, layout.SLOT_PIIX3)
 
+        # Floppy disks
+        self.dma = Dma(memory)
+        ports.map(*layout.DMA_FIRST, self.dma.first)
+        ports.map(*layout.DMA_SECOND, self.dma.second)
+        self.fdc = Fdc(irq(layout.IRQ_FDC), self.dma.channels[layout.DMA_FDC],
+                       [FloppyDrive(drive) if drive else None for drive in parts.floppies],
+                       Commands)
+        ports.map(*layout.DMA_PAGES, self.dma.pages)
+        ports.map(*layout.FDC, self.fdc)
+        ports.map(*layout.FDC_DIR, self.fdc.direction)
+
         # Disks
         self.channels = [
             Channel(irq(layout.IRQ_IDE[n]), clock, _plug_ide(parts, 2 * n),
@@ -180,7 +196,8 @@ class Pc(Chip):
             "pic": self.pic, "lapic": self.lapic, "ioapic": self.ioapic, "pit": self.pit,
             "rtc": self.rtc, "keyboard": self.keyboard, "mouse": self.mouse,
             "i8042": self.i8042, "port92": self.port92, "post": self.post,
-            "fw_cfg": self.fw_cfg, "bus_master": self.bus_master,
+            "fw_cfg": self.fw_cfg, "dma": self.dma, "fdc": self.fdc,
+            "bus_master": self.bus_master,
             **{f"serial{n}": uart for n, uart in enumerate(self.serials)},
             **{f"ide{n}": channel for n, channel in enumerate(self.channels)},
             **({"vga": self.vga} if self.vga else {}),

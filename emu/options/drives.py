@@ -12,9 +12,9 @@ KEYS = ("file", "format", "if", "index", "bus", "unit", "media", "snapshot", "re
 DISCARDS = {"ignore": False, "off": False, "unmap": True, "on": True}
 WRITE_ERRORS = ("report", "ignore", "enospc", "stop")
 READ_ERRORS = ("report", "ignore", "stop")
-PLACES = {"ide": 4}  # drives of each interface
-NAMES = {"ide": "IDE"}
-OTHER_INTERFACES = ("scsi", "sd", "mtd", "floppy", "pflash", "virtio", "none")
+PLACES = {"ide": 4, "floppy": 2}  # drives of each interface
+NAMES = {"ide": "IDE", "floppy": "floppy"}
+OTHER_INTERFACES = ("scsi", "sd", "mtd", "pflash", "virtio", "none")
 
 
 def hard_disk(index: int):
@@ -29,6 +29,13 @@ def cdrom(request: Request, file: str) -> None:
     _add(request, DriveConfig(file, CDROM_INDEX, f"-cdrom {file}", media="cdrom", read_only=True))
 
 
+def floppy(index: int):
+    """The handler of -fda (index 0) and -fdb."""
+    def handle(request: Request, file: str) -> None:
+        _add(request, DriveConfig(file, index, f"-fd{'ab'[index]} {file}", interface="floppy"))
+    return handle
+
+
 def bare_image(request: Request, file: str) -> None:
     _add(request, DriveConfig(file, 0, file))
 
@@ -40,22 +47,25 @@ def finish(request: Request) -> None:
         for drive in config.drives:
             if drive.media == "disk" and drive.source not in request.drives_with_own_snapshot:
                 drive.snapshot = True
-    if not request.nodefaults and not any(
-            (drive.interface, drive.index) == ("ide", CDROM_INDEX) for drive in config.drives):
-        config.drives.append(DriveConfig("", CDROM_INDEX, "", media="cdrom", read_only=True))
+    taken = {(drive.interface, drive.index) for drive in config.drives}
+    if not request.nodefaults:
+        if ("ide", CDROM_INDEX) not in taken:
+            config.drives.append(DriveConfig("", CDROM_INDEX, "", media="cdrom", read_only=True))
+        if ("floppy", 0) not in taken:
+            config.drives.append(DriveConfig("", 0, "", interface="floppy"))
 
 
 def drive(request: Request, text: str) -> None:
     values = keyvalue.parse(text, KEYS)
     interface = values.get("if", "ide")
     if interface in OTHER_INTERFACES:
-        raise UserError(f"bus type '{interface}' is not supported, only {', '.join(PLACES)} is")
+        raise UserError(f"bus type '{interface}' is not supported, only {', '.join(PLACES)} are")
     if interface not in PLACES:
         raise UserError(f"unsupported bus type '{interface}'")
     media = values.get("media", "disk")
     if media not in ("disk", "cdrom"):
         raise UserError(f"'{media}' invalid media")
-    if not values.get("file") and media == "disk":
+    if not values.get("file") and media == "disk" and interface == "ide":
         raise UserError("Device needs media, but drive is empty")
     image_format = values.get("format")
     if image_format is not None and image_format not in FORMATS:

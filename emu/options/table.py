@@ -112,7 +112,10 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                  drives.hard_disk(index)) for index, letter in enumerate("abcd")),
         Option(("cdrom",), "FILE", "image of the CD-ROM in IDE drive 2, which is there and empty "
                "unless told", drives.cdrom),
-        Option(("drive",), "file=FILE[,KEY=VALUE...]", "a drive: format=raw|qcow2, if=ide, "
+        Option(("fda",), "FILE", "image of the disk in floppy drive A, which is there and empty "
+               "unless told", drives.floppy(0)),
+        Option(("fdb",), "FILE", "image of the disk in floppy drive B", drives.floppy(1)),
+        Option(("drive",), "file=FILE[,KEY=VALUE...]", "a drive: format=raw|qcow2, if=ide|floppy, "
                "index= or bus= and unit=, media=disk|cdrom, snapshot=on|off, readonly=on|off, "
                "cache=writeback|writethrough|none|directsync|unsafe, discard=unmap|ignore, "
                "werror=report|ignore|enospc|stop, rerror=report|ignore|stop, id=",
@@ -209,7 +212,7 @@ OPTIONS = {name: option for group in GROUPS.values() for option in group for nam
 
 # QEMU's other options, so that one of them is not called a misspelling.
 NOT_SUPPORTED = """
-    numa add-fd set global mem-path mem-prealloc k audio-help audio audiodev uuid fda
+    numa add-fd set global mem-path mem-prealloc k audio-help audio audiodev uuid
     blockdev mtdblock sd fsdev virtfs iscsi usb usbdevice spice portrait rotate
     win2k-hack no-fd-bootchk no-acpi no-hpet acpitable smbios tpmdev
     bios pflash dtb compat fw_cfg parallel singlestep overcommit

@@ -126,6 +126,7 @@ def _isa_bridge(serials: int) -> bytes:
         _isa("RTC", "PNP0B00", res.io(0x70, 2), res.irq(8)),
         _isa("KBD", "PNP0303", res.io(0x60, 1), res.io(0x64, 1), res.irq(1)),
         _isa("MOU", "PNP0F13", res.irq(12)),
+        _isa("FDC0", "PNP0700", res.io(0x3F2, 4), res.io(0x3F7, 1), res.irq(6), res.dma(2)),
         *(_isa(f"COM{n}", "PNP0501", res.io(base, 8), res.irq(irq), uid=n)
           for n, (base, irq) in enumerate(COM_PORTS[:serials], 1)),
     )

@@ -35,6 +35,11 @@ def irq(number: int) -> bytes:
     return struct.pack("<BH", 0x22, 1 << number)
 
 
+def dma(channel: int) -> bytes:
+    """An ISA DMA channel: compatible timing, no bus master, bytes."""
+    return struct.pack("<BBB", 0x2A, 1 << channel, 0)
+
+
 def interrupts(numbers: Iterable[int]) -> bytes:
     """Interrupts of the I/O APIC: level, high, shared. For `_PRS` a choice, for `_CRS` one."""
     numbers = tuple(numbers)

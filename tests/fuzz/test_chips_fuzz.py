@@ -1,15 +1,27 @@
 """Whatever a guest writes, to whichever register: no chip raises, and all answer in range."""
 import random
+from contextlib import suppress
 
 import pytest
+from pyemu.machine.atapi_cdrom import AtapiCdrom
+from pyemu.machine.block.backend import Backend
+from pyemu.machine.block.drive import Drive, DriveError
+from pyemu.machine.fdc import Fdc
+from pyemu.machine.fdc_commands import Commands
+from pyemu.machine.floppy_drive import FloppyDrive
 from pyemu.machine.fw_cfg import FwCfg
 from pyemu.machine.i8042 import I8042
+from pyemu.machine.i8237 import Dma
+from pyemu.machine.ide import Channel
+from pyemu.machine.ide_bmdma import BusMaster
 from pyemu.machine.line import Line
 from pyemu.machine.port92 import Port92
 from pyemu.machine.ps2_keyboard import Keyboard
 from pyemu.machine.ps2_mouse import Mouse
 from pyemu.machine.uart import Uart
 from pyemu.machine.vga import Vga
+
+from ..unit.ide_host import MemoryDisk
 
 STEPS = 40_000
 
@@ -98,7 +110,92 @@ def fw_cfg(clock, generator):
     return [(chip, 2, (1, 2)), (chip.dma, 8, (1, 2, 4))]
 
 
-@pytest.mark.parametrize("machine", [uart, keyboard_controller, vga, small_ports, fw_cfg])
+class User:
+    """Somebody who takes media out and puts them in again."""
+
+    def __init__(self, drive):
+        self.drive = drive
+        self.medium = drive.medium
+
+    def read(self, offset, size):
+        with suppress(DriveError):
+            self.drive.open_tray()
+            self.drive.exchange(self.medium)
+        return self.drive.tray_open
+
+    def write(self, offset, size, value):
+        self.drive.move_tray(bool(value & 1))
+        if self.drive.tray_open or self.drive.floppy:
+            self.drive.exchange(self.medium if value & 2 else None)
+
+
+def drive(generator, kilobytes, **kind):
+    return Drive("drive", Backend(MemoryDisk(2 * kilobytes), "disk", "raw"), **kind)
+
+
+def cdrom(clock, generator):
+    place = drive(generator, 800, cdrom=True)
+    channel = Channel(line(), clock, AtapiCdrom(place))
+    bus_master = BusMaster(channel, Channel(line(), clock), Memory(generator))
+    packets = Packets(channel, generator)
+    return [(channel.data, 1, (2, 4)), (channel.command, 7, (1,)), (channel.control, 1, (1,)),
+            (bus_master, 16, (1, 2, 4)), (packets, 1, (1,)), (packets, 1, (1,)),
+            (User(place), 1, (1,))]
+
+
+class Packets:
+    """A host whose packets are commands now and then."""
+
+    def __init__(self, channel, generator):
+        self.channel = channel
+        self.generator = generator
+
+    def write(self, offset, size, value):
+        if value & 7 == 0:
+            self.channel.control.write(0, 1, 4)
+            self.channel.control.write(0, 1, 0)
+        self.channel.command.write(5, 1, 0xA0)
+        self.channel.command.write(0, 1, value >> 7)
+        self.channel.command.write(6, 1, 0xA0)
+        packet = bytearray(self.generator.randbytes(12))
+        packet[0] = self.generator.choice(list(AtapiCdrom.OPERATIONS))
+        if value & 8:
+            packet[2:5] = packet[6:8] = bytes(3)
+        self.channel.data.write_block(bytes(packet[:12]))
+
+    def read(self, offset, size):
+        return len(self.channel.data.read_block(1 << 16)) & 0xFF
+
+
+def floppy(clock, generator):
+    a, b = drive(generator, 1440, floppy=True), drive(generator, 360, floppy=True)
+    dma = Dma(Memory(generator))
+    chip = Fdc(line(), dma.channels[2], [FloppyDrive(a), FloppyDrive(b)], Commands)
+    return [(chip, 6, (1,)), (chip, 6, (1,)), (FloppyHost(chip, generator), 1, (1,)),
+            (chip.direction, 1, (1,)), (dma.first, 16, (1,)), (dma.second, 32, (1,)),
+            (dma.pages, 15, (1,)), (User(a), 1, (1,))]
+
+
+class FloppyHost:
+    """A host that gives whole commands, and reads their results."""
+
+    def __init__(self, chip, generator):
+        self.chip = chip
+        self.generator = generator
+
+    def write(self, offset, size, value):
+        self.chip.write(2, 1, 0x1C | value & 3)
+        first = self.generator.choice([*Commands.WHOLE_BYTE, *Commands.BY_CODE]) | value & 0xE0
+        rest = bytes(self.generator.randrange(20) for _ in range(8))
+        for byte in (first, *rest):
+            self.chip.write(5, 1, byte)
+
+    def read(self, offset, size):
+        return self.chip.read(5, 1)
+
+
+@pytest.mark.parametrize("machine", [
+    cdrom, floppy, uart, keyboard_controller, vga, small_ports, fw_cfg])
 def test_random_accesses(clock, machine):
     random.seed(0)
     generator = random.Random(machine.__name__)

@@ -33,7 +33,8 @@ def test_an_empty_line_is_a_pc_with_qemus_defaults():
     assert (plain.ram_bytes, plain.cpu_model, plain.boot_order) == (128 * MIB, "qemu64", "cad")
     assert (plain.vga, len(plain.nics), plain.rtc_base) == ("std", 1, "utc")
     assert plain.serials == plain.monitors == plain.trace == []
-    assert [(drive.name, drive.file) for drive in plain.drives] == [("ide1-cd0", "")]
+    assert [(drive.name, drive.file) for drive in plain.drives] == [
+        ("ide1-cd0", ""), ("floppy0", "")]
 
 
 def test_one_dash_is_as_good_as_two():
@@ -56,6 +57,7 @@ def test_memory_sizes(text, size):
     ("-drive file=a,bus=1,unit=1", [("a", 3)]),
     ("-drive file=a,,b,if=ide,media=disk", [("a,b", 0)]),
     ("-cdrom a -hda b", [("a", 2), ("b", 0)]),
+    ("-fda a -drive file=b,if=floppy", [("a", 0), ("b", 1)]),
     ("-drive file=a,media=cdrom", [("a", 0)]),
 ])
 def test_drives_find_their_places(line, drives):
@@ -64,7 +66,7 @@ def test_drives_find_their_places(line, drives):
 
 
 def test_drive_keys():
-    drive, _ = config("-drive file=a,format=qcow2,snapshot=on,readonly=on,id=root").drives
+    drive, *_ = config("-drive file=a,format=qcow2,snapshot=on,readonly=on,id=root").drives
     assert (drive.format, drive.snapshot, drive.read_only) == ("qcow2", True, True)
     assert drive.name == "root"
     assert drive.source == "-drive file=a,format=qcow2,snapshot=on,readonly=on,id=root"
@@ -72,17 +74,17 @@ def test_drive_keys():
 
 
 def test_how_a_drive_writes():
-    drive, _ = config("-drive file=a").drives
+    drive, *_ = config("-drive file=a").drives
     assert (drive.cache, drive.discard, drive.werror, drive.rerror) == (
         "writeback", False, "enospc", "report")
-    drive, _ = config("-drive file=a,cache=unsafe,discard=unmap,werror=stop,rerror=ignore").drives
+    drive, *_ = config("-drive file=a,cache=unsafe,discard=unmap,werror=stop,rerror=ignore").drives
     assert (drive.cache, drive.discard, drive.werror, drive.rerror) == (
         "unsafe", True, "stop", "ignore")
 
 
 def test_snapshot_counts_for_drives_that_do_not_say():
     drives = config("-hda a -snapshot -drive file=b,snapshot=off").drives
-    assert [drive.snapshot for drive in drives] == [True, False, False]
+    assert [drive.snapshot for drive in drives] == [True, False, False, False]
     assert not config("-hda a").drives[0].snapshot
 
 
@@ -192,7 +194,7 @@ def test_sockets():
      "-drive file=a,rerror=enospc: 'enospc' invalid read error action"),
     ("-drive file=a,cache=never", "-drive file=a,cache=never: invalid cache option"),
     ("-drive file=a,if=virtio",
-     "-drive file=a,if=virtio: bus type 'virtio' is not supported, only ide is"),
+     "-drive file=a,if=virtio: bus type 'virtio' is not supported, only ide, floppy are"),
     ("-drive file=a,if=zzz", "-drive file=a,if=zzz: unsupported bus type 'zzz'"),
     ("-drive file=a,format=vmdk",
      "-drive file=a,format=vmdk: Unknown driver 'vmdk', known are raw, qcow2"),
