@@ -68,8 +68,9 @@ def test_a_panic_ends_the_machine(machine, emulator, action, status):
 @pytest.mark.parametrize(("code", "last"), [(PANIC, "guest_panicked"),
                                             (TRIPLE_FAULT, "cpu_triple_fault")])
 def test_the_flight_recorder_is_written_by_itself(machine, tmp_path, code, last):
-    running = machine(code, "-action", "panic=pause", "-trace", "*,file=flight,overwrite=on",
-                      "-trace", "-guest_mem_*", "-trace", "-exec_tb")
+    running = machine(code, "-action", "panic=pause,reboot=shutdown,shutdown=pause",
+                      "-trace", "*,file=flight,overwrite=on", "-trace", "-guest_mem_*",
+                      "-trace", "-exec_tb")  # it stays, for the file is written at the end as well
     names, deadline = Names(), time.monotonic() + 120
     while last not in names.seen:
         assert running.poll() is None and time.monotonic() < deadline
