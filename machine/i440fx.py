@@ -7,6 +7,7 @@ Source: Intel 82441FX datasheet (290549), sections 3.2.19 (PAM) and 3.2.21 (SMRA
 from typing import Protocol
 
 from pyemu.machine.pci import PciDevice
+from pyemu.trace.hooks import trace_i440fx_pam_set
 
 IDS = (0x8086, 0x1237)
 HOST_BRIDGE = 0x060000
@@ -64,5 +65,7 @@ class I440fx(PciDevice):
             attributes = nibble & (READ_ENABLE | WRITE_ENABLE)
             if attributes != self._segments[number]:
                 self._segments[number] = attributes
-                self.shadow.set_pam(*SEGMENTS[number], bool(attributes & READ_ENABLE),
-                                    bool(attributes & WRITE_ENABLE))
+                segment = (*SEGMENTS[number], bool(attributes & READ_ENABLE),
+                           bool(attributes & WRITE_ENABLE))
+                trace_i440fx_pam_set(*segment)
+                self.shadow.set_pam(*segment)

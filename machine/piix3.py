@@ -8,6 +8,7 @@ from typing import Any
 
 from pyemu.machine.line import Line, WiredOr
 from pyemu.machine.pci import PciDevice
+from pyemu.trace.hooks import trace_piix3_irq, trace_piix3_reset_control_write
 
 IDS = (0x8086, 0x7000)
 ISA_BRIDGE = 0x060100
@@ -47,6 +48,7 @@ class _ResetControl:
         return self.chip.reset_type
 
     def write(self, offset: int, size: int, value: int) -> None:
+        trace_piix3_reset_control_write(value)
         self.chip.reset_type = value & SYSTEM_RESET
         if value & RESET_CPU:
             self.chip.system.reset_request("guest-reset")
@@ -94,5 +96,6 @@ class Piix3(PciDevice):
         routes = {self.config[PIRQRCA + pirq] for pirq in range(PIRQS) if self._pirqs[pirq].held}
         driven = routes & self._irqs.keys()
         for irq in driven ^ self._driven:
+            trace_piix3_irq(irq, irq in driven)
             self._irqs[irq].set(irq in driven)
         self._driven = driven

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from pyemu.clock import SECOND, Clock
 from pyemu.machine.chip import Chip
+from pyemu.trace.hooks import trace_pm_timer_read
 
 FREQUENCY = 3_579_545  # Hz
 MASK = (1 << 24) - 1
@@ -58,4 +59,7 @@ class PmTimer(Chip):
             self.timer.cancel()
 
     def read(self, offset: int, size: int) -> int:
-        return (self.ticks() & MASK) >> 8 * offset
+        value = self.ticks() & MASK
+        if trace_pm_timer_read:
+            trace_pm_timer_read(value)
+        return value >> 8 * offset

@@ -3,9 +3,9 @@
 Sixteen ports; every transaction ends with DEV_ERR, as no address is acknowledged.
 Source: Intel 82371AB datasheet (290562), sections 7.3 and 11.5.
 """
-
 from pyemu.machine.chip import Chip
 from pyemu.machine.line import Line
+from pyemu.trace.hooks import trace_smbus_read, trace_smbus_write
 
 PORTS = 16
 
@@ -50,11 +50,15 @@ class SmBus(Chip):
     def read(self, offset: int, size: int) -> int:
         if offset == SMBHSTCNT:
             self.index = 0  # reading SMBHSTCNT rewinds the block buffer
-        elif offset == SMBBLKDAT:
-            return self._block_turn()
-        return self.registers[offset] if offset < PORTS else 0xFF
+        if offset == SMBBLKDAT:
+            value = self._block_turn()
+        else:
+            value = self.registers[offset] if offset < PORTS else 0xFF
+        trace_smbus_read(offset, value)
+        return value
 
     def write(self, offset: int, size: int, value: int) -> None:
+        trace_smbus_write(offset, value)
         registers = self.registers
         if offset == SMBHSTSTS:
             registers[SMBHSTSTS] &= ~(value & STATUS)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from pyemu.chardev.loop import IoLoop
 from pyemu.net.dump import Dump
 from pyemu.runstate import RunState
+from pyemu.trace.hooks import trace_net_dropped, trace_net_from_guest, trace_net_to_guest
 
 if TYPE_CHECKING:
     from pyemu.machine.net.peer import Nic
@@ -55,7 +56,9 @@ class Cable:
     def send(self, frames: list[bytes]) -> None:
         if self._sent - self._transmitted < SEND_LIMIT:
             self._outgoing.extend(frames)
-            self._sent += sum(map(len, frames))
+            size = sum(map(len, frames))
+            trace_net_from_guest(len(frames), size)
+            self._sent += size
         if not self._sending:
             self._sending = True
             self.loop.call(self._transmit)
@@ -84,7 +87,10 @@ class Cable:
         for dump in self.dumps:
             dump.to_guest(frame)
         if len(self._incoming) < LIMIT:
+            trace_net_to_guest(len(frame))
             self._incoming.append(frame)
+        else:
+            trace_net_dropped(len(frame))
         if not self._arriving:
             self._arriving = True
             # After what else there is to do, to which more frames will come.

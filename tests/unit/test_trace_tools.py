@@ -1,10 +1,14 @@
 """pyemu-trace: statistics, latencies, differences and exports of a trace."""
+import doctest
 import json
+import re
 import shutil
 import struct
 import subprocess
+from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from pyemu.trace import grammar
 from pyemu.trace.columns import Histogram, parts
@@ -15,6 +19,7 @@ EVENTS = """
 disk_start(uint32_t sector, const char *name) "%u %s"
 disk_end(uint32_t nr, int ret, void *opaque) "%u %d %p"
 exec_tb(void *tb, uint64_t pc) "%p 0x%" PRIx64
+ide_sector_read(int64_t sector_num, int nsectors) "%" PRId64 " %d"
 mixed(const char *a, int8_t b, const char *c, bool d, uint64_t e) "%s %d %s %d %" PRIu64
 """
 DECLARED = {event.name: event for event in grammar.parse(EVENTS)}
@@ -159,7 +164,6 @@ def test_ctf_is_read_by_babeltrace(tool, tmp_path):
 
 
 def test_parquet_has_typed_columns(tool, tmp_path):
-    pq = pytest.importorskip("pyarrow.parquet")
     records = [*DISK, (5, "mixed", "a", -1, "é", True, (1 << 64) - 1)]
     assert tool("parquet", trace(tmp_path / "t", records), tmp_path / "pq")[0] == 0
     assert sorted(path.name for path in (tmp_path / "pq").iterdir()) == [
@@ -171,6 +175,26 @@ def test_parquet_has_typed_columns(tool, tmp_path):
         "int64", "uint32", "string", "int8", "string", "bool", "uint64"]
     ends = pq.read_table(tmp_path / "pq" / "disk_end.parquet").to_pydict()
     assert ends["ret"] == [0, -5] and ends["nr"] == [8, 9]
+
+
+def test_the_examples_of_other_engines_run(tool, tmp_path, monkeypatch, capfd):
+    """What docs/tracing.md asks DuckDB and Dask, of a trace in which it knows the answer."""
+    reads = [(n, "ide_sector_read", sector, 1) for n, sector in
+             enumerate([*range(4096, 6144), 1, 9000])]
+    assert tool("parquet", trace(tmp_path / "t", reads), tmp_path / "pq")[0] == 0
+    monkeypatch.chdir(tmp_path)
+    page = (Path(__file__).parents[2] / "docs/tracing.md").read_text()
+    section = page.partition("\n## Query elsewhere\n")[2].partition("\n## ")[0]
+    examples = doctest.DocTestParser().get_examples(section)
+    assert len(examples) == 4
+    import dask.dataframe
+    import duckdb  # late: both take long
+    names = {"duckdb": duckdb, "dask": dask}
+    for example in examples:
+        exec(compile(example.source, "tracing.md", "single"), names)
+    shown = capfd.readouterr().out
+    assert re.search(r"│ +2 │ +2048 │ +2048 │", shown)
+    assert re.search(r"^2 +2048 +2048$", shown, re.MULTILINE)
 
 
 HOT = [(n, "exec_tb", 0, pc) for n, pc in enumerate([0x1000] * 5 + [0x1010] * 3 + [0x2004])]
