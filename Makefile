@@ -30,7 +30,7 @@ packages image-packages test-packages:
 
 IMAGE_SOURCES := $(wildcard images/*.py) $(shell find images/rootfs -type f)
 
-image: images/out/cirros.img images/out/mini.img
+image: images/out/cirros.img images/out/mini.img images/out/mini32.img
 
 images/out/%.img: $(IMAGE_SOURCES) | setup image-packages
 	$(VENV)/bin/python -m pyemu.images $*

@@ -23,6 +23,9 @@ GUESTS = {
     "an Intel CPU": (
         f"-cpu Haswell {MINI} -nographic",
         [("CPU0: Intel Core Processor (Haswell", ""), *LOGIN, *POWER_OFF]),
+    "a 32-bit kernel on a 32-bit CPU": (
+        f"-cpu qemu32 -drive file={IMAGES}/mini32.img,format=raw,snapshot=on -nographic",
+        [("login:", ""), ("# ", "uname -m\n"), ("\ni686", ""), *POWER_OFF]),
     "boot menu": (
         f"-boot menu=on {MINI} -nographic",
         [("Press ESC for boot menu", "\x1b"), ("1. ata0-0: PYEMU HARDDISK", "1"),
