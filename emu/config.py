@@ -256,6 +256,7 @@ class Config:
     no_reboot: bool = False  # a guest reset ends the emulator
     no_shutdown: bool = False  # a guest power-off pauses the machine
     rtc_base: str | datetime = "utc"  # "utc", "localtime" or the date to start from
+    warp: bool = False  # time jumps while the guest is halted
     start_paused: bool = False
     trace: list[str] = field(default_factory=list)  # arguments of -trace, in order
     trace_events: list[str] = field(default_factory=list)  # files that declare more events

@@ -34,6 +34,7 @@ from pyemu.plugin import Plugins
 from pyemu.report import complain
 from pyemu.runner import Runner
 from pyemu.trace import control, log
+from pyemu.warp import ANSWER, NETWORK_ANSWER, Warp
 
 HIGH_DENSITY = 21  # sectors in a track, at most
 MAC_ADDRESS = 0x5254_0012_3456  # of the first card
@@ -69,6 +70,8 @@ def _run(config: Config, resources: ExitStack) -> int:
     resources.callback(netdevs.close)
     runner.netdevs = netdevs
     parts = _gather(config, runner, chardevs, netdevs, resources)
+    if config.warp:
+        runner.warp = _warp(runner, chardevs, netdevs, parts)
     try:
         runner.machine = Pc(runner.cpu, runner.clock, runner.ports, runner.memory, runner, parts)
     except ValueError as error:  # two want the same ports
@@ -95,6 +98,17 @@ def _run(config: Config, resources: ExitStack) -> int:
     if runner.error is not None:
         raise runner.error
     return runner.exit_status or 0
+
+
+def _warp(runner: Runner, chardevs: Chardevs, netdevs: Netdevs, parts: Parts) -> Warp:
+    def busy() -> bool:
+        return any(drive.medium is not None and drive.medium.busy
+                   for drive in parts.drives.values())
+
+    warp = Warp(runner.clock, busy)
+    warp.watch(lambda: chardevs.loop.stirs, ANSWER)
+    warp.watch(netdevs.traffic, NETWORK_ANSWER)
+    return warp
 
 
 def _commit(runner: Runner) -> None:

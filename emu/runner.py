@@ -23,6 +23,7 @@ from pyemu.trace.hooks import (
     trace_runstate_set,
     trace_vm_state_notify,
 )
+from pyemu.warp import Warp
 
 
 class Runner:
@@ -31,6 +32,7 @@ class Runner:
     Build the machine on `cpu`, `clock`, `ports` and `memory`, set `machine`, then `start()`. As the
     machine's `System`, the runner does what chips request after the instruction that asked.
 
+    warp: what makes time jump while the guest is halted, or None.
     on_state: called with each new `RunState`, on the vCPU's thread.
     on_event: called with the name of what has happened and its data, as QMP tells of it (RESET,
     SHUTDOWN, STOP, RESUME, POWERDOWN), on the vCPU's thread.
@@ -52,6 +54,7 @@ class Runner:
         self.state = RunState.PRELAUNCH
         self.on_state: list[Callable[[RunState], None]] = []
         self.on_event: list[Callable[[str, dict[str, Any]], None]] = []
+        self.warp: Warp | None = None
         self.exit_status: int | None = None
         self.error: BaseException | None = None
 
@@ -220,6 +223,8 @@ class Runner:
         if trace_cpu_halted:
             trace_cpu_halted(self.cpu.rip)
         while not self.cpu.can_wake:
+            if self.warp:
+                self.cpu.arm(self.warp.jump())
             self.cpu.sleep()
             self._service()
         if trace_cpu_woken:

@@ -32,6 +32,7 @@ class IoLoop:
         self._timers: list[tuple[float, int, Callback]] = []
         self._order = itertools.count()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self.stirs = 0  # grows with all that is done, or is to be done, here
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.watch(self._bell, self._on_bell)
@@ -56,6 +57,7 @@ class IoLoop:
 
     def call(self, function: Callback) -> None:
         """Run `function` on the I/O thread, soon."""
+        self.stirs += 1
         self._calls.append(function)
         if not self.here():  # else the turn sees to it
             os.eventfd_write(self._bell, 1)
@@ -115,6 +117,7 @@ class IoLoop:
                 # Looked up late: a callback before may have ended the watch.
                 callback = self._watched.get(key.fd, (None, None))[place]
                 if events & event and callback:
+                    self.stirs += 1
                     callback()
         while self._calls:
             self._calls.popleft()()

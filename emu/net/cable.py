@@ -40,6 +40,7 @@ class Cable:
         self._outgoing: deque[bytes] = deque()
         self._incoming: deque[bytes] = deque()
         self._sent = self._transmitted = 0  # bytes; each is counted by one thread alone
+        self._delivered = 0  # frames
         self._sending = self._arriving = self._full = False
         machine.on_state.append(lambda state: self.offer())
 
@@ -49,6 +50,10 @@ class Cable:
     def takes_large(self) -> bool:
         """A dump shows what a wire carries."""
         return self.merges and not self.dumps
+
+    @property
+    def traffic(self) -> int:
+        return self._sent + self._delivered
 
     def connect(self, nic: "Nic") -> None:
         self._nic = nic
@@ -84,6 +89,7 @@ class Cable:
 
     def deliver(self, frame: bytes) -> None:
         """A frame for the card."""
+        self._delivered += 1
         for dump in self.dumps:
             dump.to_guest(frame)
         if len(self._incoming) < LIMIT:

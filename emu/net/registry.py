@@ -50,6 +50,10 @@ class Netdevs:
     def user_networks(self) -> list[UserNetwork]:
         return [backend for backend in self._backends if isinstance(backend, UserNetwork)]
 
+    def traffic(self) -> int:
+        """Bytes that the guest has sent and frames that it was sent."""
+        return sum(cable.traffic for cable in self._cables.values())
+
     def start(self) -> None:
         for backend in self._backends:
             self.loop.call(backend.start)

@@ -103,6 +103,21 @@ def boot(request: Request, text: str) -> None:
     config.boot_menu = keyvalue.on_off(values, "menu", config.boot_menu)
 
 
+def clock(request: Request, text: str) -> None:
+    if text not in ("warp", "host"):
+        raise UserError(f"unknown clock '{text}', known are warp and host")
+    request.config.warp = text == "warp"
+
+
+def icount(request: Request, text: str) -> None:
+    """Of QEMU's counted instructions only what -clock warp does as well."""
+    values = keyvalue.parse(text, ("shift", "align", "sleep", "rr", "rrfile", "rrsnapshot"),
+                            implied="shift")
+    if values != {"shift": "auto", "sleep": "off"}:
+        raise UserError("only shift=auto,sleep=off is supported, which is -clock warp")
+    request.config.warp = True
+
+
 def rtc(request: Request, text: str) -> None:
     base = keyvalue.parse(text, ("base",)).get("base", "utc")
     if base in ("utc", "localtime"):

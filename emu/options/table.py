@@ -50,6 +50,10 @@ def nographic(request: Request, value: str) -> None:
     request.config.graphic = False
 
 
+def as_it_is(request: Request, value: str) -> None:
+    """The option asks for what there is."""
+
+
 def nodefaults(request: Request, value: str) -> None:
     request.nodefaults = True
 
@@ -104,6 +108,9 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option(("device",), "DRIVER[,KEY=VALUE...]", "one more device: e1000 (netdev=, mac=, id=); "
                "isa-debug-exit (iobase=, iosize=), by which the guest sets the exit status; "
                "pc-testdev; `help` lists them", devices.device),
+        Option(("clock",), "host|warp", "time goes as the host's does, or jumps while the guest is "
+               "halted and nothing goes in or out, so that waiting is free", machine.clock),
+        Option(("icount",), "shift=auto,sleep=off", "the same as -clock warp", machine.icount),
         Option(("rtc",), "base=BASE", "clock of the machine: utc, localtime or a date such as "
                "2006-06-17T16:01:21", machine.rtc),
     ),
@@ -186,6 +193,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option(("chardev",), "KIND,id=ID[,KEY=VALUE...]",
                "a device by the name ID: stdio, null, file, pty or socket, with mux=on shared by "
                "several ports and monitors", chardevs.chardev),
+        Option(("no-hpet", "no-user-config"), "", "as it is anyway: there is no HPET, and no file "
+               "with settings", as_it_is),
         Option(("nodefaults",), "", "only the ports, adapters and monitors that are asked for",
                nodefaults),
     ),
@@ -214,11 +223,11 @@ OPTIONS = {name: option for group in GROUPS.values() for option in group for nam
 NOT_SUPPORTED = """
     numa add-fd set global mem-path mem-prealloc k audio-help audio audiodev uuid
     blockdev mtdblock sd fsdev virtfs iscsi usb usbdevice spice portrait rotate
-    win2k-hack no-fd-bootchk no-acpi no-hpet acpitable smbios tpmdev
+    win2k-hack no-fd-bootchk no-acpi acpitable smbios tpmdev
     bios pflash dtb compat fw_cfg parallel singlestep overcommit
     dfilter seed enable-kvm xen-domid xen-attach xen-domid-restrict loadvm daemonize
-    option-rom icount watchdog-action echr incoming only-migratable chroot runas sandbox
-    readconfig no-user-config async-teardown msg dump-vmstate enable-sync-profile
+    option-rom watchdog-action echr incoming only-migratable chroot runas sandbox
+    readconfig async-teardown msg dump-vmstate enable-sync-profile
     old-param semihosting prom-env
 """
 

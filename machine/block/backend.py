@@ -81,6 +81,11 @@ class Backend(BlockDevice):
         request.started = monotonic_ns()
         self._start(request)
 
+    @property
+    def busy(self) -> bool:
+        """Whether a request has not ended yet."""
+        return self._worker is not None and self._worker.outstanding > 0
+
     def drain(self) -> None:
         """Wait for the end of all requests. Those that wait for the user go on waiting."""
         if self._worker:
