@@ -2,12 +2,13 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from ipaddress import IPv4Address
 from typing import TYPE_CHECKING
 
 from pyemu.config import UserError
-from pyemu.monitor.command import Command, CommandError
-from pyemu.net.registry import describe
+from pyemu.monitor.command import Command, CommandError, UsageError
+from pyemu.net.registry import card_names, describe
 from pyemu.options.network import forward
 
 if TYPE_CHECKING:
@@ -19,6 +20,24 @@ RULE = "[netdev_id] [tcp|udp]:[hostaddr]:hostport"
 
 def network(monitor: Monitor, arguments: list[str]) -> str:
     return describe(monitor.config)
+
+
+def switch_link(monitor: Monitor, arguments: list[str]) -> str:
+    name, state = arguments
+    if state not in ("on", "off"):
+        raise UsageError("Expected 'on' or 'off'")
+    set_link(monitor, name, state == "on")
+    return ""
+
+
+def set_link(monitor: Monitor, name: str, up: bool) -> None:
+    """Plug or unplug a card, named by itself or by what is at the other end of its cable."""
+    config = monitor.config
+    for number, card in enumerate(card_names(config)):
+        if name in (card, config.nics[number].netdev):
+            monitor.runner.call(partial(monitor.runner.machine.nics[number].set_link, up))
+            return
+    raise CommandError(f"Device '{name}' not found")
 
 
 def usernet(monitor: Monitor, arguments: list[str]) -> str:
@@ -72,4 +91,7 @@ COMMANDS = (
             add_forward, required=1, optional=1),
     Command("hostfwd_remove", RULE, "remove host-to-guest TCP or UDP redirection",
             remove_forward, required=1, optional=1),
+    Command("set_link", "name on|off", "change the link status of a network adapter", switch_link,
+            required=2, kinds="sb", complete=lambda monitor, words: (
+                card_names(monitor.config) if len(words) == 1 else ["on", "off"])),
 )

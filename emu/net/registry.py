@@ -88,14 +88,18 @@ class Netdevs:
         self._cables[config.netdev].dumps.append(dump)
 
 
+def card_names(config: Config) -> list[str]:
+    """What the monitor calls each card."""
+    return [nic.id or f"{nic.model}.{number}" for number, nic in enumerate(config.nics)]
+
+
 def describe(config: Config) -> str:
     """What `info network` shows."""
     netdevs = {netdev.id: netdev for netdev in config.netdevs}
     lines = []
-    for number, nic in enumerate(config.nics):
+    for name, nic in zip(card_names(config), config.nics, strict=True):
         mac = nic.mac.hex(":") if nic.mac else ""
-        lines.append(f"{nic.id or f'{nic.model}.{number}'}: index=0,type=nic,model={nic.model},"
-                     f"macaddr={mac}")
+        lines.append(f"{name}: index=0,type=nic,model={nic.model},macaddr={mac}")
         if nic.netdev is not None:
             lines.append(f" \\ {_line(netdevs.pop(nic.netdev))}")
     lines += map(_line, netdevs.values())

@@ -173,6 +173,10 @@ class E1000(PciDevice):
         """From the peer: see `peer.Nic`."""
         self.receiver.receive(frames)
 
+    def set_link(self, up: bool) -> None:
+        """What the user does to the cable."""
+        self.phy.plug(up)
+
     def _reset_registers(self) -> None:
         """What CTRL.RST does: the transceiver and the configuration space keep their state."""
         self.registers.reset()

@@ -50,7 +50,7 @@ class Phy(Chip):
     on_link(up) is called when the link goes up or down.
     """
 
-    STATE = ("registers", "up", "done_at")
+    STATE = ("plugged", "registers", "up", "done_at")
 
     def __init__(self, clock: Any, plugged: bool, on_link: Callable[[bool], None]):
         self.clock = clock
@@ -72,6 +72,16 @@ class Phy(Chip):
         if self.done_at is not None:
             self.timer.at(self.done_at)
 
+    def plug(self, plugged: bool) -> None:
+        """Put the cable in or pull it out; then the transceivers have to agree first."""
+        if plugged == self.plugged:
+            return
+        self.plugged = plugged
+        if plugged and not self.registers[BMCR] & AUTONEG:
+            self._set_link(True)
+        else:
+            self._negotiate()
+
     @property
     def loopback(self) -> bool:
         return bool(self.registers[BMCR] & LOOPBACK)
@@ -90,9 +100,11 @@ class Phy(Chip):
             self.registers[number] = value
 
     def _negotiate(self) -> None:
-        trace_e1000x_link_negotiation_start()
         self._set_link(False)
+        self.timer.cancel()
+        self.done_at = None
         if self.plugged:
+            trace_e1000x_link_negotiation_start()
             self.done_at = self.clock.now() + NEGOTIATION_TIME
             self.timer.at(self.done_at)
 

@@ -183,6 +183,20 @@ def test_what_the_monitor_shows(guest):
         f"  - dump: type=filter-dump,file={guest.pcap},maxlen=65536,netdev=net,queue=all"]
 
 
+def test_the_cable_is_pulled_out_and_put_in_again(guest):
+    def carrier(level):
+        deadline = time.monotonic() + 30
+        while guest.run("cat /sys/class/net/eth0/carrier").strip() != level:
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+
+    assert guest.console.monitor("set_link net off") == ""
+    carrier("0")
+    assert guest.console.monitor("set_link e1000.0 on") == ""
+    carrier("1")
+    assert "bytes from 10.0.2.2" in guest.run("ping -c 1 10.0.2.2")
+
+
 def test_no_errors_on_the_card(guest):
     statistics = guest.run("cat /proc/net/dev | grep eth0").split()
     assert int(statistics[1]) and int(statistics[9])

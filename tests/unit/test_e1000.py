@@ -2,10 +2,12 @@
 import pytest
 from pyemu.machine.net.e1000 import E1000
 from pyemu.machine.net.peer import Unplugged
+from unit.nic_host import EOP, Host, ethernet
 
 MAC = bytes.fromhex("525400123456")
 CTRL, STATUS, EECD, EERD, MDIC = 0x00, 0x08, 0x10, 0x14, 0x20
 ICR, ICS, IMS, IMC = 0xC0, 0xC8, 0xD0, 0xD8
+LU, LSC = 2, 4  # of STATUS, of ICR
 SK, CS, DI, DO, REQ, GNT = 1, 2, 4, 8, 0x40, 0x80
 
 
@@ -97,6 +99,34 @@ def test_link_is_down(nic):
     phy(nic, 0, write=0x1340)
     assert phy(nic, 0) & 0xFFFF == 0x1140
     assert not phy(nic, 1) & 0x24
+
+
+def test_the_cable_is_pulled_out_and_put_in_again(clock):
+    host = Host(clock)
+    host.write(IMS, LSC)
+    host.nic.set_link(False)
+    assert not host.read(STATUS) & LU and host.nic.intx.level and host.read(ICR) & LSC
+    host.data(ethernet(bytes(60)), EOP)
+    host.cable.deliver(ethernet(bytes(60)))
+    assert host.go() == [] and not host.cable.queue and not host.received(0)[1]
+    host.nic.set_link(True)
+    assert not host.read(STATUS) & LU
+    clock.advance(seconds=1)
+    assert host.read(STATUS) & LU and host.read(ICR) & LSC
+    host.cable.deliver(ethernet(bytes(60)))
+    assert host.received(0)[1] & 1
+
+
+def test_a_pulled_cable_is_state_and_survives_a_reset(clock):
+    host, other = Host(clock), Host(clock)
+    host.nic.set_link(False)
+    other.nic.load(host.nic.save())
+    for nic in (host.nic, other.nic):
+        nic.reset()
+        assert not nic.read(STATUS, 4) & LU
+        nic.set_link(True)
+    clock.advance(seconds=1)
+    assert host.nic.read(STATUS, 4) & other.nic.read(STATUS, 4) & LU
 
 
 def test_transceiver_identity_and_reset(nic):

@@ -68,6 +68,8 @@ command query-memory-size-summary() -> MemoryInfo
 command memsave(val=int size=int filename=str cpu-index?=int)
 command pmemsave(val=int size=int filename=str)
 
+command set_link(name=str up=bool)
+
 struct ChardevInfo: label=str filename=str frontend-open=bool
 command query-chardev() -> [ChardevInfo]
 struct BlockdevCacheInfo: writeback=bool direct=bool no-flush=bool

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyemu.machine import ps2_mouse
 from pyemu.machine.keymap import NUMBERS
-from pyemu.monitor import memory, saving
+from pyemu.monitor import memory, network, saving
 from pyemu.monitor.command import CommandError
 from pyemu.monitor.keys import HOLD, MILLISECOND, schedule
 from pyemu.monitor.qmp.types import QmpError
@@ -98,6 +98,13 @@ def carry_out(machine: Any, kind: str, data: dict[str, Any]) -> None:
         machine.mouse.move(0, 0, WHEEL.get(data["button"], 0))
 
 
+def set_link(session: Session, name: str, up: bool) -> None:
+    try:
+        network.set_link(session.hmp, name, up)
+    except CommandError as error:
+        raise QmpError(str(error), "DeviceNotFound") from None
+
+
 # Memory
 
 def save_virtual(session: Session, val: int, size: int, filename: str, cpu_index: int = 0) -> None:
@@ -125,6 +132,7 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "human-monitor-command": human,
     "send-key": send_key,
     "input-send-event": input_event,
+    "set_link": set_link,
     "memsave": save_virtual,
     "pmemsave": save_physical,
 }
