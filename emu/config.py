@@ -16,6 +16,7 @@ MIB = 1 << 20
 DEFAULT_RAM = 128 * MIB
 DEFAULT_CPU = "qemu64"
 USER_NETWORK = IPv4Network("10.0.2.0/24")
+HUB = "hub0"  # the netdev where the card and the back end of -net meet
 DISPLAYS = ("none", "sdl", "curses", "vnc")  # what -display takes
 
 
@@ -122,6 +123,16 @@ class HostForward:
 
 
 @dataclass
+class GuestForward:
+    """An address that the guest can connect to, and the command of the host that then answers."""
+
+    text: str  # as it was typed
+    address: str  # "": the fourth of the network
+    port: int
+    command: str
+
+
+@dataclass
 class NetdevConfig:
     """What a network card may be plugged into, by the name that cards and filters use."""
 
@@ -147,6 +158,7 @@ class UserNetConfig(NetdevConfig):
     tftp_server: str = ""  # name that DHCP announces
     bootfile: str = ""
     forwards: list[HostForward] = field(default_factory=list)
+    guest_forwards: list[GuestForward] = field(default_factory=list)
 
     kind = "user"
 
@@ -157,16 +169,19 @@ class UserNetConfig(NetdevConfig):
 
 @dataclass
 class SocketNetConfig(NetdevConfig):
-    """A stream to another emulator, or a group of them on a multicast address."""
+    """A stream or datagrams to another emulator, or a group of them on a multicast address."""
 
-    mode: str = "listen"  # or "connect" or "mcast"
+    mode: str = "listen"  # or "connect", "mcast" or "udp"
     host: str = ""
     port: int = 0
-    local: str = ""  # of "mcast": address of the interface
+    local: str = ""  # of "mcast": address of the interface; of "udp": our own
+    local_port: int = 0
 
     kind = "socket"
 
     def describe(self) -> str:
+        if self.mode == "udp":
+            return f"socket: udp={self.local}:{self.local_port}/{self.host}:{self.port}"
         return f"socket: {self.mode}={self.host}:{self.port}"
 
 
@@ -174,13 +189,14 @@ class SocketNetConfig(NetdevConfig):
 class TapConfig(NetdevConfig):
     """An interface of the host's kernel, by name or as a descriptor that is open already."""
 
-    ifname: str = ""
+    ifname: str = ""  # "": as the kernel names it
     fd: int | None = None
 
     kind = "tap"
 
     def describe(self) -> str:
-        return f"fd={self.fd}" if self.fd is not None else f"ifname={self.ifname}"
+        return (f"fd={self.fd}" if self.fd is not None
+                else f"ifname={self.ifname},script=no,downscript=no")
 
 
 @dataclass

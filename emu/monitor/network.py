@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pyemu.config import UserError
 from pyemu.monitor.command import Command, CommandError, UsageError
 from pyemu.net.registry import card_names, describe
-from pyemu.options.network import forward
+from pyemu.options.network_backends import forward
 
 if TYPE_CHECKING:
     from pyemu.monitor.monitor import Monitor

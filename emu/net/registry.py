@@ -3,12 +3,12 @@ import threading
 from typing import Any
 
 from pyemu.chardev.loop import IoLoop
-from pyemu.config import Config, NetdevConfig, SocketNetConfig, TapConfig, UserError
+from pyemu.config import HUB, Config, NetdevConfig, SocketNetConfig, TapConfig, UserError
 from pyemu.machine.net.peer import Peer, Unplugged
 from pyemu.net.backend import Backend
 from pyemu.net.cable import Cable
 from pyemu.net.dump import Dump
-from pyemu.net.socket import Multicast, Stream
+from pyemu.net.socket import Datagrams, Multicast, Stream
 from pyemu.net.tap import Tap
 from pyemu.net.user import UserNetwork
 from pyemu.report import complain
@@ -41,7 +41,8 @@ class Netdevs:
         plugged = {nic.netdev for nic in config.nics}
         for netdev in config.netdevs:
             if netdev.id not in plugged:
-                complain(f"warning: netdev {netdev.id} has no peer")
+                complain("warning: hub 0 with no nics" if netdev.id == HUB
+                         else f"warning: netdev {netdev.id} has no peer")
 
     def peer(self, ident: str | None) -> Peer:
         """What a card that names this netdev is plugged into."""
@@ -119,7 +120,7 @@ def _kind(netdev: NetdevConfig) -> type[Backend]:
     if isinstance(netdev, TapConfig):
         return Tap
     if isinstance(netdev, SocketNetConfig):
-        return Multicast if netdev.mode == "mcast" else Stream
+        return {"mcast": Multicast, "udp": Datagrams}.get(netdev.mode, Stream)
     return UserNetwork
 
 

@@ -22,7 +22,7 @@ from ctypes import (
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Protocol
 
-from pyemu.config import HostForward, UserError, UserNetConfig
+from pyemu.config import GuestForward, HostForward, UserError, UserNetConfig
 
 GLIB = "libglib-2.0.so.0"  # whose memory the library hands out
 LIBRARY, PACKAGE = "libslirp.so.0", "libslirp0"
@@ -118,6 +118,7 @@ def load() -> Any:
     library.slirp_pollfds_fill.argtypes = [c_void_p, POINTER(c_uint32), AddPoll, c_void_p]
     library.slirp_pollfds_poll.argtypes = [c_void_p, c_int, GetEvents, c_void_p]
     library.slirp_add_hostfwd.argtypes = [c_void_p, c_int, In4, c_int, In4, c_int]
+    library.slirp_add_exec.argtypes = [c_void_p, c_char_p, POINTER(In4), c_int]
     library.slirp_remove_hostfwd.argtypes = [c_void_p, c_int, In4, c_int]
     library.slirp_connection_info.argtypes = [c_void_p]
     library.slirp_connection_info.restype = c_void_p
@@ -161,6 +162,13 @@ class Slirp:
                 self._slirp, forward.udp, In4.of(forward.host_address), forward.host_port,
                 In4.of(forward.guest_address), forward.guest_port) < 0:
             raise UserError(f"Could not set up host forwarding rule '{forward.text}'")
+
+    def add_guest_forward(self, forward: GuestForward) -> None:
+        """Start a command for each connection to an address. Raises UserError."""
+        if self._library.slirp_add_exec(self._slirp, forward.command.encode(),
+                                        byref(In4.of(forward.address)), forward.port) < 0:
+            raise UserError("Conflicting/invalid host:port in guest forwarding rule "
+                            f"'{forward.text}'")
 
     def remove_forward(self, udp: bool, host_address: str, host_port: int) -> bool:
         """Listen there no longer; False if nobody did."""

@@ -15,6 +15,9 @@ MAX_FRAME = 68 * 1024  # bytes; a stream that claims more is not QEMU's
 READ_SIZE = 1 << 16
 PENDING_LIMIT = 1 << 20  # bytes that may wait for the other side; what comes then is lost
 ANY, LOOPBACK_HOST = "", "127.0.0.1"
+BATCH = 64  # datagrams read in one go
+LOST = {errno.EAGAIN, errno.ENOBUFS, errno.EMSGSIZE, errno.ECONNREFUSED, errno.ENETUNREACH,
+        errno.EHOSTUNREACH, errno.EPERM}  # as frames are on a wire
 
 
 class Stream(Backend):
@@ -146,10 +149,55 @@ class Stream(Backend):
         del received[:at]
 
 
-class Multicast(Backend):
-    """Everybody who has joined the group hears every frame, but not those he sent himself."""
+class Datagrams(Backend):
+    """udp=: a frame is a datagram; what comes to our address is for us, whoever sent it."""
 
     config: SocketNetConfig
+
+    def open(self) -> None:
+        config = self.config
+        self._socket = self._out = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._socket.bind((config.local, config.local_port))
+        self._to = (socket.gethostbyname(config.host or LOOPBACK_HOST), config.port)
+        self._socket.setblocking(False)
+
+    def start(self) -> None:
+        self.loop.watch(self._socket.fileno(), self._on_readable)
+
+    def close(self) -> None:
+        self.loop.watch(self._socket.fileno())
+        self._socket.close()
+
+    def resume(self) -> None:
+        self.start()
+
+    def transmit(self, frames: list[bytes]) -> None:
+        for frame in frames:
+            try:
+                self._out.sendto(frame, self._to)
+            except OSError as error:
+                if error.errno not in LOST:
+                    raise
+
+    def _on_readable(self) -> None:
+        for _ in range(BATCH):
+            if self.cable.full():
+                self.loop.watch(self._socket.fileno())
+                return
+            try:
+                frame, sender = self._socket.recvfrom(MAX_FRAME)
+            except OSError:
+                return
+            if self._wanted(sender):
+                self.cable.deliver(frame)
+
+    def _wanted(self, sender: tuple[str, int]) -> bool:
+        return True
+
+
+class Multicast(Datagrams):
+    """Everybody who has joined the group hears every frame, but not those he sent himself."""
 
     def open(self) -> None:
         config = self.config
@@ -163,38 +211,15 @@ class Multicast(Backend):
         self._out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_LOOP, 1)
         if config.local:
             self._out.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, interface)
-        self._out.connect((config.host, config.port))
+        self._to = (config.host, config.port)
+        self._out.connect(self._to)
         self._own = self._out.getsockname()
         for end in (here, self._out):
             end.setblocking(False)
 
-    def start(self) -> None:
-        self.loop.watch(self._socket.fileno(), self._on_readable)
-
     def close(self) -> None:
-        self.loop.watch(self._socket.fileno())
-        self._socket.close()
+        super().close()
         self._out.close()
 
-    def resume(self) -> None:
-        self.start()
-
-    def transmit(self, frames: list[bytes]) -> None:
-        for frame in frames:
-            try:
-                self._out.send(frame)
-            except OSError as error:
-                if error.errno not in (errno.EAGAIN, errno.ENOBUFS, errno.EMSGSIZE,
-                                       errno.ECONNREFUSED, errno.ENETUNREACH, errno.EPERM):
-                    raise
-
-    def _on_readable(self) -> None:
-        if self.cable.full():
-            self.loop.watch(self._socket.fileno())
-            return
-        try:
-            frame, sender = self._socket.recvfrom(MAX_FRAME)
-        except OSError:
-            return
-        if sender != self._own:
-            self.cable.deliver(frame)
+    def _wanted(self, sender: tuple[str, int]) -> bool:
+        return sender != self._own

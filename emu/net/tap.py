@@ -27,11 +27,12 @@ class Tap(Backend):
         else:
             self._fd = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
             try:
-                fcntl.ioctl(self._fd, TUNSETIFF, REQUEST.pack(
+                answer = fcntl.ioctl(self._fd, TUNSETIFF, REQUEST.pack(
                     self.config.ifname.encode(), IFF_TAP | IFF_NO_PI))
             except OSError:
                 os.close(self._fd)
                 raise
+            self.config.ifname = REQUEST.unpack(answer)[0].rstrip(b"\0").decode()
         os.set_blocking(self._fd, False)
 
     def start(self) -> None:

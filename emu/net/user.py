@@ -26,6 +26,8 @@ class UserNetwork(Backend):
         self._slirp = Slirp(self.config, self)
         for forward in self.config.forwards:
             self._slirp.add_forward(forward)
+        for command in self.config.guest_forwards:
+            self._slirp.add_guest_forward(command)
 
     def start(self) -> None:
         self._watch()

@@ -170,14 +170,16 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                "without any of these options there is one with user networking", network.nic),
         Option(("netdev",), "BACKEND,id=ID[,KEY=VALUE...]",
                "what a card can be plugged into: user (hostfwd=tcp|udp:[HOST]:PORT-[GUEST]:PORT, "
-               "restrict=on, tftp=DIR, bootfile=FILE, hostname=, net=ADDRESS/BITS, host=, "
-               "dhcpstart=, dns=, dnssearch=, domainname=, tftp-server-name=, ipv4=, ipv6=), "
-               "socket (listen=, connect= or mcast=[HOST]:PORT, localaddr=) or tap (ifname=, fd=)",
+               "guestfwd=tcp:ADDRESS:PORT-cmd:COMMAND, restrict=on, tftp=DIR, bootfile=FILE, "
+               "hostname=, net=ADDRESS/BITS, host=, dhcpstart=, dns=, dnssearch=, domainname=, "
+               "tftp-server-name=, ipv4=, ipv6=), socket (listen=, connect=, mcast= or "
+               "udp=[HOST]:PORT, localaddr=) or tap (ifname=, fd=)",
                network.netdev),
         Option(("object",), "filter-dump,id=ID,netdev=ID,file=FILE",
                "write what passes into a pcap file; maxlen= bytes of each frame, queue=all, rx "
                "(what the guest sends) or tx", network.object_),
-        Option(("net",), "none", "no network card, as -nic none", network.net),
+        Option(("net",), "nic[,model=e1000][,macaddr=ADDRESS][,netdev=ID]|BACKEND|none",
+               "the old way: a card, and what it is plugged into", network.net),
     ),
     "Serial ports and monitor": (
         Option(("serial",), "DEV", "where the next of COM1 to COM4 leads", chardevs.serial),

@@ -7,11 +7,13 @@ import struct
 import subprocess
 import threading
 import time
+from contextlib import ExitStack
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
 from boot.console import IMAGES, PYEMU, Console, log_in
+from interop.conftest import QEMU
 
 PROMPT = "$ "
 LOOPBACK = "127.0.0.1"
@@ -101,7 +103,8 @@ def guest(tmp_path_factory, name_server):
     port = free_port()
     command = [*name_server, PYEMU, "-m", "256", "-hda", IMAGES / "cirros.img", "-snapshot",
                "-nographic",
-               "-nic", f"user,id=net,hostname=box,hostfwd=tcp:{LOOPBACK}:{port}-:8080",
+               "-nic", f"user,id=net,hostname=box,hostfwd=tcp:{LOOPBACK}:{port}-:8080,"
+               "guestfwd=tcp:10.0.2.100:80-cmd:echo a command of the host",
                "-object", f"filter-dump,id=dump,netdev=net,file={folder}/net.pcap"]
     with Console(command) as console:
         log_in(console)
@@ -173,6 +176,10 @@ def test_forwarded_port(guest):
             heard += data
     assert heard == b"hello\n"
     assert "from the host\n" in guest.run("sleep 1; cat /tmp/heard")
+
+
+def test_a_command_of_the_host(guest):
+    assert guest.run("nc 10.0.2.100 80 < /dev/null") == "a command of the host\n"
 
 
 def test_what_the_monitor_shows(guest):
@@ -263,6 +270,30 @@ def test_the_debian_installer_boots_by_pxe(tmp_path):
         console.expect("tftp://10.0.2.2/pxelinux.0... ok", 60)
         console.expect("Linux version", 300)
         console.expect("Choose the language", 300)
+
+
+@pytest.mark.skipif(not shutil.which(QEMU), reason=f"{QEMU} is not installed")
+@pytest.mark.parametrize("ours, qemus", [
+    ("connect={a}", "listen={a}"), ("listen={a}", "connect={a}"),
+    ("udp={a},localaddr={b}", "udp={b},localaddr={a}"),
+    ("mcast=239.4.5.6:{port},localaddr=127.0.0.1", "mcast=239.4.5.6:{port},localaddr=127.0.0.1"),
+])
+def test_a_wire_to_qemu(ours, qemus):
+    """A lease comes through QEMU, whose hub leads to user networking of its own."""
+    port = free_port()
+    places = {"a": f"{LOOPBACK}:{port}", "b": f"{LOOPBACK}:{free_port()}", "port": port}
+    hub = ["-netdev", "user,id=u", "-netdev", f"socket,id=s,{qemus.format(**places)}",
+           "-netdev", "hubport,id=p,hubid=0,netdev=u", "-netdev", "hubport,id=q,hubid=0,netdev=s"]
+    command = [PYEMU, "-boot", "n", "-nographic", "-nic", f"socket,{ours.format(**places)}"]
+    with ExitStack() as stack:
+        if "listen" in ours:  # who listens comes first
+            console = stack.enter_context(Console(command))
+            console.expect("SeaBIOS", 60)
+        qemu = stack.enter_context(Console([QEMU, "-display", "none", "-monitor", "stdio", *hub]))
+        qemu.expect("(qemu)")
+        if "listen" not in ours:
+            console = stack.enter_context(Console(command))
+        console.expect("net0: 10.0.2.15/255.255.255.0 gw 10.0.2.2", 120)
 
 
 def test_a_wire_to_another_program():

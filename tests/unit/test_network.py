@@ -424,6 +424,29 @@ def test_multicast(net):
         ends[0].frame(timeout=0.2)
 
 
+def test_datagrams_between_two_machines(net):
+    ports = []
+    for _ in range(2):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+            probe.bind((LOOPBACK, 0))
+            ports.append(probe.getsockname()[1])
+    ends = [net(SocketNetConfig("n", "", "udp", LOOPBACK, there, LOOPBACK, here))
+            for here, there in (ports, reversed(ports))]
+    for sender, receiver in (ends, reversed(ends)):
+        sender.send(b"a" * 60, b"b" * 9000)
+        assert (receiver.frame(), receiver.frame()) == (b"a" * 60, b"b" * 9000)
+
+
+def test_a_stream_between_two_machines(net):
+    with socket.create_server((LOOPBACK, 0)) as probe:
+        port = probe.getsockname()[1]
+    ends = [net(SocketNetConfig("n", "", mode, LOOPBACK, port)) for mode in ("listen", "connect")]
+    ends[1].send(b"first")
+    assert ends[0].frame() == b"first"
+    ends[0].send(b"second")
+    assert ends[1].frame() == b"second"
+
+
 # --- tap ---
 
 def test_tap_by_descriptor(net):

@@ -72,6 +72,15 @@ def test_socket_and_tap():
     assert only("-nic tap,ifname=tap0,script=no,downscript=no") == TapConfig(
         "#net0", "-nic tap,ifname=tap0,script=no,downscript=no", "tap0")
     assert only("-nic tap,fd=3").fd == 3
+    assert only("-nic tap").ifname == ""
+    udp = only("-nic socket,udp=127.0.0.1:5,localaddr=:6")
+    assert (udp.mode, udp.host, udp.port, udp.local, udp.local_port) == (
+        "udp", "127.0.0.1", 5, "", 6)
+
+
+def test_commands_for_guests():
+    (rule,) = only("-nic user,guestfwd=tcp:10.0.2.100:80-cmd:cat").guest_forwards
+    assert (rule.address, rule.port, rule.command) == ("10.0.2.100", 80, "cat")
 
 
 def test_info_network():
@@ -94,52 +103,31 @@ def test_help(line):
 
 
 @pytest.mark.parametrize("line, message", [
-    ("-nic foo", "-nic foo: Parameter 'type' does not accept value 'foo'"),
     ("-nic vde", "-nic vde: network backend 'vde' is not supported"),
-    ("-nic user,foo=1", "-nic user,foo=1: Invalid parameter 'foo'"),
+    ("-nic user,smb=/tmp", "-nic user,smb=/tmp: 'smb' is not supported"),
     ("-nic user,model=zz", "-nic user,model=zz: Unsupported NIC model: zz"),
-    ("-nic user,mac=1:2", "-nic user,mac=1:2: invalid syntax for ethernet address"),
-    ("-nic user,mac=01:00:00:00:00:01", "-nic user,mac=01:00:00:00:00:01: NIC cannot have "
-     "multicast MAC address (01:00:00:00:00:01)"),
-    ("-nic user,restrict=maybe",
-     "-nic user,restrict=maybe: Parameter 'restrict' expects 'on' or 'off'"),
-    ("-nic user,net=foo", "-nic user,net=foo: Failed to parse netmask"),
     ("-nic user,net=10.0.0.0/30",
      "-nic user,net=10.0.0.0/30: the network is too small, at most /27 will do"),
-    ("-nic user,net=10.0.9.0/24,dhcpstart=10.0.8.1",
-     "-nic user,net=10.0.9.0/24,dhcpstart=10.0.8.1: DHCP doesn't belong to network"),
-    ("-nic user,dns=10.0.2.2", "-nic user,dns=10.0.2.2: DNS must be different from host"),
-    ("-nic user,ipv4=off,ipv6=off", "-nic user,ipv4=off,ipv6=off: IPv4 and IPv6 disabled"),
     ("-nic user,tftp=/nowhere", "-nic user,tftp=/nowhere: tftp=/nowhere: no such directory"),
-    ("-nic user,hostfwd=tcp:zz", "-nic user,hostfwd=tcp:zz: Invalid host forwarding rule 'tcp:zz' "
-     "(expected tcp|udp:[HOST]:PORT-[GUEST]:PORT)"),
-    ("-nic user,hostfwd=tcp::99999-:1", "-nic user,hostfwd=tcp::99999-:1: Invalid host forwarding "
-     "rule 'tcp::99999-:1' (Bad host port)"),
-    ("-nic user,hostfwd=tcp:x:1-:1", "-nic user,hostfwd=tcp:x:1-:1: Invalid host forwarding rule "
-     "'tcp:x:1-:1' (Bad address 'x')"),
-    ("-netdev user", "-netdev user: Parameter 'id' is missing"),
-    ("-netdev user,id=a -netdev user,id=a",
-     "-netdev user,id=a: Duplicate ID 'a' for netdev"),
-    ("-device foo", "-device foo: 'foo' is not a valid device model name"),
-    ("-device e1000,netdev=zz",
-     "-device e1000,netdev=zz: Property 'e1000.netdev' can't find value 'zz'"),
-    ("-netdev user,id=a -device e1000,netdev=a -device e1000,netdev=a",
-     "-device e1000,netdev=a: Property 'e1000.netdev' can't take value 'a', it's in use"),
-    ("-nic socket", "-nic socket: exactly one of listen=, connect= and mcast= is required"),
-    ("-nic socket,listen=x", "-nic socket,listen=x: listen= expects [HOST]:PORT"),
-    ("-nic socket,mcast=10.0.0.1:1", "-nic socket,mcast=10.0.0.1:1: specified mcastaddr 10.0.0.1 "
-     "does not contain a multicast address"),
-    ("-nic tap", "-nic tap: ifname= or fd= is needed"),
+    (f"-nic user,bootfile={'b' * 128}",
+     f"-nic user,bootfile={'b' * 128}: 'bootfile' parameter cannot exceed 127 bytes"),
+    ("-nic user,guestfwd=tcp:10.0.2.9:80-chardev", "-nic user,guestfwd=tcp:10.0.2.9:80-chardev: "
+     "Invalid guest forwarding rule 'tcp:10.0.2.9:80-chardev' (only cmd:COMMAND is supported)"),
+    ("-nic socket,fd=3", "-nic socket,fd=3: 'fd' is not supported"),
     ("-nic tap,ifname=a,script=x",
      "-nic tap,ifname=a,script=x: script= is not supported: give script=no, and set up the "
      "interface before"),
+    ("-nic tap,fd=3,ifname=x",
+     "-nic tap,fd=3,ifname=x: ifname=, script= and downscript= are invalid with fd="),
     ("-nic tap,ifname=abcdefghijklmnop",
      "-nic tap,ifname=abcdefghijklmnop: 'abcdefghijklmnop' is too long for an interface's name"),
-    ("-object foo,id=x", "-object foo,id=x: Parameter 'qom-type' does not accept value 'foo'"),
-    ("-object filter-dump,id=f,file=x",
-     "-object filter-dump,id=f,file=x: Parameter 'netdev' is missing"),
+    ("-netdev user,id=1x", "-netdev user,id=1x: Parameter 'id' expects an identifier: letters, "
+     "digits, '-', '.', '_', starting with a letter"),
     ("-object filter-dump,id=f,netdev=zz,file=x",
      "-object filter-dump,id=f,netdev=zz,file=x: Parameter 'netdev' expects a network backend id"),
+    ("-net nic -net nic -net user",
+     "-net nic: only one card can be on the hub of -net, others take -nic or -netdev"),
+    ("-net nic -net user -net user", "-net user: only one back end can be on the hub of -net"),
     ("-nic user -nic user -nic user -nic user -nic user -nic user -nic user -nic user -nic user",
      "there are only 8 places for network cards"),
 ])
@@ -147,3 +135,17 @@ def test_what_is_wrong_is_said_in_one_line(line, message):
     with pytest.raises(UserError) as error:
         config(line)
     assert str(error.value) == message
+
+
+def test_the_old_way():
+    new = config("-net nic,model=e1000,macaddr=52:54:00:00:00:07 -net user,restrict=on")
+    (card,), (netdev,) = new.nics, new.netdevs
+    assert card.mac == bytes.fromhex("525400000007") and card.netdev == netdev.id
+    assert isinstance(netdev, UserNetConfig) and netdev.restrict
+    plugged = config("-netdev user,id=a -net nic,netdev=a")
+    assert plugged.nics[0].netdev == "a" and len(plugged.netdevs) == 1
+
+
+def test_the_old_way_with_nothing_to_plug_into(capsys):
+    assert config("-net nic").nics[0].netdev is None
+    assert capsys.readouterr().err == "pyemu: warning: hub 0 is not connected to host network\n"
