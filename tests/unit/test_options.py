@@ -175,7 +175,6 @@ def test_sockets():
     ("-vga cirrus",
      "-vga cirrus: vga type 'cirrus' is not supported, only std and none are"),
     ("-vga foo", "-vga foo: unknown vga type: foo"),
-    ("-net user", "-net user: only 'none' is supported, the rest is done by -nic and -netdev"),
     ("-display gtk", "-display gtk: Parameter 'type' does not accept value 'gtk', "
      "only none, sdl, curses, vnc"),
     ("-display none,full-screen=on",
