@@ -50,6 +50,11 @@ POWER_ON = BOTH << ACCESS_SHIFT | SQUARE << MODE_SHIFT
 # No guest can serve interrupts faster than this; edges between are left out, not put off.
 CLOSEST_EDGES = 24  # ticks, 20 us
 
+# Edges that the host was late for come all the same, if not by too much: guests count them while they
+# wait for something else, and panic ("IO-APIC + timer doesn't work!") when too many are missing.
+CATCH_UP = 8  # times as fast as they should have come
+MOST_LATE = FREQUENCY  # ticks
+
 # Port 61h
 GATE_2 = 0x01
 PORT61_WRITABLE = 0x0F  # the gate, and speaker data, SERR# and IOCHK# enable, which are just kept
@@ -262,7 +267,7 @@ class Pit(Chip):
     nothing on a PC minds how long it was low before.
     """
 
-    STATE = ("counter0", "counter1", "counter2", "port61")
+    STATE = ("counter0", "counter1", "counter2", "port61", "rise")
 
     def __init__(self, clock: Clock, irq: Line):
         self.clock = clock
@@ -273,6 +278,7 @@ class Pit(Chip):
         self.counter2 = Counter(gate=False)
         self.counters = (self.counter0, self.counter1, self.counter2)
         self.port61 = Port61(self)
+        self.rise: int | None = None  # tick of the edge that the timer waits for
         self.reset()
 
     def reset(self) -> None:
@@ -287,7 +293,8 @@ class Pit(Chip):
         self._drive()
 
     def restored(self) -> None:
-        self._drive()
+        self.irq.set(self.counter0.out(self.tick()))
+        self._arm()
 
     def tick(self) -> int:
         return ticks_at(self.clock.now())
@@ -339,23 +346,26 @@ class Pit(Chip):
         """Counter 0 has been programmed."""
         tick = self.tick()
         self.irq.set(self.counter0.out(tick))
-        self._arm(tick)
+        self.rise = self.counter0.next_rise(tick)
+        self._arm()
 
     def _rise(self) -> None:
         tick = self.tick()
+        assert self.rise is not None
         if trace_pit_irq:
-            trace_pit_irq(tick)
+            trace_pit_irq(self.rise)
         if self.counter0.mode != TERMINAL_COUNT:
             self.irq.set(False)
         self.irq.set(True)
-        self._arm(tick)
+        self.rise = self.counter0.next_rise(max(self.rise, tick - MOST_LATE))
+        self._arm(tick + self.counter0.count // CATCH_UP)
 
-    def _arm(self, tick: int) -> None:
-        rise = self.counter0.next_rise(tick)
-        if rise is None:
+    def _arm(self, earliest: int = 0) -> None:
+        """Await the next edge, if there is one, until `earliest` (ticks) at least."""
+        if self.rise is None:
             self.timer.cancel()
         else:
-            self.timer.at(ns_at(rise))
+            self.timer.at(ns_at(max(self.rise, earliest)))
 
 
 class Port61(Chip):
