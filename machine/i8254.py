@@ -50,8 +50,8 @@ POWER_ON = BOTH << ACCESS_SHIFT | SQUARE << MODE_SHIFT
 # No guest can serve interrupts faster than this; edges between are left out, not put off.
 CLOSEST_EDGES = 24  # ticks, 20 us
 
-# Edges that the host was late for come all the same, if not by too much: guests count them while they
-# wait for something else, and panic ("IO-APIC + timer doesn't work!") when too many are missing.
+# Edges that the host was late for come all the same, if not by too much: guests count them while
+# they wait for something else, and panic ("IO-APIC + timer doesn't work!") when many are missing.
 CATCH_UP = 8  # times as fast as they should have come
 MOST_LATE = FREQUENCY  # ticks
 
