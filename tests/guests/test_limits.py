@@ -60,9 +60,9 @@ def test_sse_exceptions_are_not_raised():
     assert (result.stop, result.events) == ("end", [])
 
 
-def test_the_apic_base_register_reads_as_zero():
-    result = run("mov ecx, 0x1b\nmov eax, 1\nmov edx, 1\nrdmsr\nEND")
-    assert (result.stop, result.rax, result.rdx) == ("end", 0, 0)
+def test_the_local_apic_stays_where_it_is():
+    result = run("mov ecx, 0x1b\nmov eax, 0xd0000900\nmov edx, 1\nwrmsr\nrdmsr\nEND")
+    assert (result.stop, result.rax, result.rdx) == ("end", 0xfee00900, 0)
 
 
 def test_fpu_errors_do_not_reach_irq_13():

@@ -25,7 +25,7 @@ static void *temporary(Tcg *tcg, ptrdiff_t offset)
     return (char *)tcg + offset;
 }
 
-static void check_for_exit(Tcg *tcg)
+void jumps_gen_check(Tcg *tcg)
 {
     char *count = own.temp_new(tcg, TCG_TYPE_I32, false);
     ptrdiff_t place = (char *)tcg->uc->cpu->icount_decr - (char *)tcg->uc->cpu->env;
@@ -110,7 +110,7 @@ static __attribute__((noinline)) void *find_slowly(Vcpu *vcpu, Jump *jump)
 /* Called by translated code with the CPU's state in memory; returns the code to go on with. */
 static void *find_code(Env *env)
 {
-    Vcpu *vcpu = vcpu_of((Cpu *)((char *)env - ENV_OFFSET));
+    Vcpu *vcpu = vcpu_of_env(env);
     uint64_t pc = env->eip + env->segs[CS].base;
     uint64_t slot = pc * 0x9e3779b97f4a7c15 >> (64 - JUMP_BITS); /* Knuth, volume 3, 6.4 */
     Jump *jump = vcpu->jumps + slot;
@@ -133,22 +133,6 @@ static void flush_code(Cpu *cpu)
     own.tb_flush(cpu);
 }
 
-/* --- both --- */
-
-static void gen_call(Tcg *tcg, void *function, void *result, int count, void **arguments)
-{
-    bool ours = vcpu_of(tcg->uc->cpu);
-    if (ours && function == own.check_exit_request) {
-        check_for_exit(tcg);
-        return;
-    }
-    own.gen_call(tcg, function, result, count, arguments);
-    if (ours && function == own.find_code) {
-        Op *op = (Op *)((char *)tcg->last_link - offsetof(Op, link));
-        op->arguments[CALL_FUNCTION(1, count)] = (uintptr_t)find_code;
-    }
-}
-
 int jumps_install(Vcpu *vcpu)
 {
     vcpu->jumps = PyMem_RawCalloc(1 << JUMP_BITS, sizeof *vcpu->jumps);
@@ -159,8 +143,8 @@ int jumps_install(Vcpu *vcpu)
     vcpu->jump_age = vcpu->jump_oldest = 1; /* empty entries are older */
     own = vcpu->library;
     vcpu->library.tb_flush = flush_code;
-    if (slot_replace(vcpu, "tcg_gen_callN_x86_64", gen_call) < 0 ||
-        slot_replace(vcpu, "tcg_gen_exit_tb_x86_64", gen_exit) < 0 ||
+    helper_replace(own.find_code, find_code);
+    if (slot_replace(vcpu, "tcg_gen_exit_tb_x86_64", gen_exit) < 0 ||
         slot_replace(vcpu, "tb_flush_jmp_cache_x86_64", flush_page) < 0 ||
         slot_replace(vcpu, "tb_flush_x86_64", flush_code) < 0)
         return -1;

@@ -36,6 +36,8 @@
     FUNCTION(void, raise_exception, "raise_exception_x86_64", (Env *, int vector)) \
     FUNCTION(void, raise_exception_error, "raise_exception_err_x86_64", \
              (Env *, int vector, int error_code)) \
+    FUNCTION(void, raise_exception_from, "raise_exception_err_ra_x86_64", \
+             (Env *, int vector, int error_code, uintptr_t return_address)) \
     FUNCTION(void, check_io8, "helper_check_iob_x86_64", (Env *, uint32_t port)) \
     FUNCTION(void, check_io16, "helper_check_iow_x86_64", (Env *, uint32_t port)) \
     FUNCTION(void, check_io32, "helper_check_iol_x86_64", (Env *, uint32_t port)) \
@@ -61,6 +63,13 @@
     FUNCTION(void, flush_tlb, "tlb_flush_by_mmuidx_x86_64", (Cpu *, uint16_t modes)) \
     FUNCTION(void, flush_page, "tb_flush_jmp_cache_x86_64", (Cpu *, uint64_t address)) \
     FUNCTION(uint64_t, page_of_fetch, "get_page_addr_code_x86_64", (Env *, uint64_t address)) \
+    FUNCTION(void, rdmsr, "helper_rdmsr_x86_64", (Env *)) \
+    FUNCTION(void, wrmsr, "helper_wrmsr_x86_64", (Env *)) \
+    FUNCTION(void, rdtsc, "helper_rdtsc_x86_64", (Env *)) \
+    FUNCTION(void, rdtscp, "helper_rdtscp_x86_64", (Env *)) \
+    FUNCTION(void, syscall, "helper_syscall_x86_64", (Env *, int length)) \
+    FUNCTION(void, sysenter, "helper_sysenter_x86_64", (Env *, int length)) \
+    FUNCTION(void, cpuid_instruction, "helper_cpuid_x86_64", (Env *)) \
     FUNCTION(void *, find_code, "helper_lookup_tb_ptr_x86_64", (Env *)) \
     FUNCTION(void, check_exit_request, "helper_check_exit_request_x86_64", (void *uc, uint32_t)) \
     FUNCTION(void *, temp_new, "tcg_temp_new_internal_x86_64", (Tcg *, int type, bool local)) \

@@ -153,6 +153,7 @@ void state_reset(Vcpu *vcpu)
     env->sysenter_esp = env->sysenter_eip = 0;
     env->star = env->lstar = env->cstar = env->fmask = env->kernel_gs_base = 0;
     env->pat = PAT_RESET;
+    msr_reset(vcpu);
     for (int i = 0; i < 4; i++)
         env->dr[i] = 0;
     env->dr[6] = DR6_RESET;

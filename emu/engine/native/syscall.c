@@ -1,10 +1,10 @@
 /* SYSCALL and SYSENTER, which Unicorn only reports; and CPUID, to hide what it models in part.
  *
+ * The first two are told the length of their instruction, since translated code does not know it.
+ *
  * Sources: AMD64 APM volume 3, SYSCALL; Intel SDM volume 2, SYSENTER, CPUID.
  */
 #include "tracing.h"
-
-enum { UC_X86_INS_CPUID = 113, UC_X86_INS_SYSCALL = 699, UC_X86_INS_SYSENTER = 700 };
 
 #define VECTOR_INVALID_OPCODE 6
 #define VECTOR_PROTECTION 13
@@ -37,17 +37,6 @@ static void enter_kernel(Env *env, uint32_t selector, bool code64)
         env->hflags |= HF_ADDSEG;
 }
 
-/* Length of the instruction at RIP, whose opcode is 0F xx after prefixes. */
-static unsigned instruction_length(Vcpu *vcpu)
-{
-    Env *env = vcpu->env;
-    unsigned prefixes = 0;
-    while (prefixes < 13 &&
-           (vcpu->library.fetch_byte(env, code_address(env, prefixes)) & 0xff) != 0x0f)
-        prefixes++;
-    return prefixes + 2;
-}
-
 static void load_flags(Env *env, uint64_t flags)
 {
     env->cc_op = CC_OP_EFLAGS;
@@ -56,16 +45,13 @@ static void load_flags(Env *env, uint64_t flags)
     env->eflags = (flags & ~(FLAGS_ARITHMETIC | FLAG_DF)) | 2;
 }
 
-static void on_syscall(void *uc, void *user)
+static void on_syscall(Env *env, int length)
 {
-    Vcpu *vcpu = user;
-    Env *env = vcpu->env;
+    Vcpu *vcpu = vcpu_of_env(env);
     uint32_t selector = env->star >> 32 & 0xffff;
-    (void)uc;
 
     if (!(env->efer & EFER_SCE) || !(env->cr[0] & CR0_PE))
         vcpu->library.raise_exception_error(env, VECTOR_INVALID_OPCODE, 0); /* does not return */
-    unsigned length = instruction_length(vcpu);
     tracing_system_call(vcpu, env->eip + length);
     if (env->hflags & HF_LMA) {
         uint64_t flags = vcpu_flags(vcpu) & ~FLAG_RF;
@@ -74,39 +60,33 @@ static void on_syscall(void *uc, void *user)
         env->regs[11] = flags;
         load_flags(env, flags & ~env->fmask);
         enter_kernel(env, selector, true);
-        env->eip = target - length; /* Unicorn adds the length of the instruction */
+        env->eip = target;
     } else {
         env->regs[RCX] = (uint32_t)(env->eip + length);
         env->eflags &= ~(FLAG_IF | FLAG_RF | FLAG_VM);
         enter_kernel(env, selector, false);
-        env->eip = (uint32_t)env->star - length;
+        env->eip = (uint32_t)env->star;
     }
 }
 
-static void on_sysenter(void *uc, void *user)
+static void on_sysenter(Env *env, int length)
 {
-    Vcpu *vcpu = user;
-    Env *env = vcpu->env;
-    (void)uc;
-
-    if (!(env->sysenter_cs & 0xfffc) || !(env->cr[0] & CR0_PE))
-        vcpu->library.raise_exception_error(env, VECTOR_PROTECTION, 0);
-    unsigned length = instruction_length(vcpu);
+    (void)length;
+    if (!(env->sysenter_cs & 0xfffc) || !(env->cr[0] & CR0_PE)) /* RIP is not stored before this one */
+        vcpu_of_env(env)->library.raise_exception_from(env, VECTOR_PROTECTION, 0,
+                                                       (uintptr_t)__builtin_return_address(0));
     env->eflags &= ~(FLAG_IF | FLAG_RF | FLAG_VM);
     enter_kernel(env, env->sysenter_cs, env->hflags & HF_LMA);
     env->regs[RSP] = env->sysenter_esp;
-    env->eip = env->sysenter_eip - length;
+    env->eip = env->sysenter_eip;
 }
 
-static int on_cpuid(void *uc, void *user)
+static void on_cpuid(Env *env)
 {
-    Vcpu *vcpu = user;
-    Env *env = vcpu->env;
     uint32_t leaf = (uint32_t)env->regs[RAX], subleaf = (uint32_t)env->regs[RCX];
     uint32_t eax, ebx, ecx, edx;
-    (void)uc;
 
-    vcpu->library.cpuid(env, leaf, subleaf, &eax, &ebx, &ecx, &edx);
+    vcpu_of_env(env)->library.cpuid(env, leaf, subleaf, &eax, &ebx, &ecx, &edx);
     if (leaf == 1)
         ecx &= ~(1u << 17 | 1u << 21 | 1u << 24); /* PCID, x2APIC, TSC deadline */
     else if (leaf == 7 && subleaf == 0)
@@ -117,14 +97,11 @@ static int on_cpuid(void *uc, void *user)
     env->regs[RBX] = ebx;
     env->regs[RCX] = ecx;
     env->regs[RDX] = edx;
-    return 1;
 }
 
-int syscall_install(Vcpu *vcpu)
+void syscall_install(Vcpu *vcpu)
 {
-    if (HOOK(vcpu, UC_HOOK_INSN, on_syscall, UC_X86_INS_SYSCALL) < 0 ||
-        HOOK(vcpu, UC_HOOK_INSN, on_sysenter, UC_X86_INS_SYSENTER) < 0 ||
-        HOOK(vcpu, UC_HOOK_INSN, on_cpuid, UC_X86_INS_CPUID) < 0)
-        return -1;
-    return 0;
+    helper_replace(vcpu->library.syscall, on_syscall);
+    helper_replace(vcpu->library.sysenter, on_sysenter);
+    helper_replace(vcpu->library.cpuid_instruction, on_cpuid);
 }

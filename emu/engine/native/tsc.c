@@ -7,37 +7,29 @@
 
 #include "vcpu.h"
 
-enum { UC_X86_INS_RDTSC = 608, UC_X86_INS_RDTSCP = 609 };
+#define VECTOR_PROTECTION 13
+#define CR4_TSD 4u /* not in ring 3 */
 
-static void load_counter(Vcpu *vcpu)
+static void rdtsc(Env *env)
 {
     struct timespec time;
+    Vcpu *vcpu = vcpu_of_env(env);
+    if (env->cr[4] & CR4_TSD && env->hflags & HF_CPL)
+        vcpu->library.raise_exception_error(env, VECTOR_PROTECTION, 0); /* does not return */
     clock_gettime(CLOCK_MONOTONIC, &time);
     uint64_t ns = time.tv_sec * 1000000000ull + time.tv_nsec - vcpu->clock_offset;
-    vcpu->env->regs[RAX] = (uint32_t)ns;
-    vcpu->env->regs[RDX] = ns >> 32;
+    env->regs[RAX] = (uint32_t)ns;
+    env->regs[RDX] = ns >> 32;
 }
 
-static int on_rdtsc(void *uc, void *user)
+static void rdtscp(Env *env)
 {
-    (void)uc;
-    load_counter(user);
-    return 1; /* done: nothing is left to Unicorn */
+    rdtsc(env);
+    env->regs[RCX] = (uint32_t)env->tsc_aux;
 }
 
-static int on_rdtscp(void *uc, void *user)
+void tsc_install(Vcpu *vcpu)
 {
-    Vcpu *vcpu = user;
-    (void)uc;
-    load_counter(vcpu);
-    vcpu->env->regs[RCX] = (uint32_t)vcpu->env->tsc_aux;
-    return 1;
-}
-
-int tsc_install(Vcpu *vcpu)
-{
-    if (HOOK(vcpu, UC_HOOK_INSN, on_rdtsc, UC_X86_INS_RDTSC) < 0 ||
-        HOOK(vcpu, UC_HOOK_INSN, on_rdtscp, UC_X86_INS_RDTSCP) < 0)
-        return -1;
-    return 0;
+    helper_replace(vcpu->library.rdtsc, rdtsc);
+    helper_replace(vcpu->library.rdtscp, rdtscp);
 }

@@ -281,8 +281,11 @@ static int init(Vcpu *vcpu, PyObject *args, PyObject *keywords)
         return -1;
     vcpu->next = vcpus;
     vcpus = vcpu;
-    if (abort_install(vcpu) < 0 || jumps_install(vcpu) < 0 || deliver_install(vcpu) < 0 || syscall_install(vcpu) < 0 ||
-        tsc_install(vcpu) < 0 || control_install(vcpu) < 0 || memory_install(vcpu) < 0 ||
+    syscall_install(vcpu);
+    tsc_install(vcpu);
+    msr_install(vcpu);
+    if (abort_install(vcpu) < 0 || helpers_install(vcpu) < 0 || jumps_install(vcpu) < 0 ||
+        deliver_install(vcpu) < 0 || control_install(vcpu) < 0 || memory_install(vcpu) < 0 ||
         io_install(vcpu) < 0 || tlb_install(vcpu) < 0 || doorbell_open(vcpu) < 0)
         return -1;
     state_reset(vcpu);

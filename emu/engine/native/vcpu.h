@@ -101,6 +101,8 @@ typedef struct Vcpu {
     pthread_t alarm;
     pid_t process; /* that the alarm thread belongs to */
 
+    uint64_t apic_base; /* msr.c */
+
     /* exceptions, deliver.c */
     uint64_t fault_eip;    /* of the instruction that raised the exception */
     uint64_t software_eip; /* of the INT n that is being delivered */
@@ -159,6 +161,11 @@ void vcpu_kick(Vcpu *vcpu);
 int vcpu_check(int error, Vcpu *vcpu, const char *what); /* raises EngineError, -1 */
 extern PyObject *EngineError;
 
+static inline Vcpu *vcpu_of_env(const Env *env)
+{
+    return vcpu_of((const Cpu *)((const char *)env - ENV_OFFSET));
+}
+
 /* Linear address of the byte at an offset from RIP. */
 static inline uint64_t code_address(const Env *env, uint64_t offset)
 {
@@ -188,17 +195,26 @@ uint64_t vcpu_flags(Vcpu *vcpu);
 bool deliver_pending(const Vcpu *vcpu);
 
 /* tsc.c */
-int tsc_install(Vcpu *vcpu);
+void tsc_install(Vcpu *vcpu);
 
 /* slots.c */
 /* Let a function of ours be called for the library's own of this name. For the whole process. */
 int slot_replace(Vcpu *vcpu, const char *name, void *function);
 
+/* msr.c */
+void msr_install(Vcpu *vcpu);
+void msr_reset(Vcpu *vcpu);
+
+/* helpers.c */
+int helpers_install(Vcpu *vcpu);
+/* Let translated code call a function of ours for one of the library's helpers. For the process. */
+void helper_replace(void *theirs, void *ours);
+
 /* control.c */
 int control_install(Vcpu *vcpu);
 
 /* syscall.c */
-int syscall_install(Vcpu *vcpu);
+void syscall_install(Vcpu *vcpu);
 
 /* debug.c */
 extern PyMethodDef debug_methods[];
@@ -222,6 +238,7 @@ void tlb_close(Vcpu *vcpu);
 
 /* jumps.c */
 int jumps_install(Vcpu *vcpu);
+void jumps_gen_check(Tcg *tcg);
 void jumps_age(Vcpu *vcpu, bool code_gone);
 void jumps_close(Vcpu *vcpu);
 
