@@ -46,9 +46,7 @@ test: lint types test-packages image
 	$(VENV)/bin/pytest
 
 bench: setup test-packages image
-	$(VENV)/bin/python tests/bench/run.py
-	$(VENV)/bin/python tests/bench/trace_hooks.py
-	$(VENV)/bin/python tests/bench/trace_boot.py
+	$(VENV)/bin/python tests/bench/run.py --out docs/performance.md
 
 lint: setup
 	$(VENV)/bin/ruff check .

@@ -46,13 +46,13 @@ def build(path: Path, cache: Path, architecture: str) -> None:
     files = {
         "syslinux.cfg": SYSLINUX_CFG.encode(),
         "vmlinuz": only_file(kernel, "boot/vmlinuz-*").read_bytes(),
-        "initrd": cpio.archive(_root(packages)),
+        "initrd": cpio.archive(root(packages)),
     }
     with finished(path) as image:
         _write_disk(image, files)
 
 
-def _root(packages: Packages) -> Tree:
+def root(packages: Packages) -> Tree:
     tree = Tree()
     install_busybox(tree, packages)
     tree.overlay(ROOTFS)

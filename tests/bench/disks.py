@@ -8,7 +8,8 @@ import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from console import IMAGES, Console, log_in
+import programs
+from emulators import CIRROS, Console, emulator, log_in
 
 PIECE = 4096
 PIECES = 4096  # of each piece of work
@@ -18,26 +19,23 @@ WORK = [(action, order) for action in ("read", "write") for order in ("sequentia
 PROMPT = "$ "
 
 
-def speed(emulator):
+def speed(name):
     """Microseconds for 4 KiB of each kind of work on each format."""
-    with TemporaryDirectory(prefix="disks") as name:
-        folder = Path(name)
+    with TemporaryDirectory(prefix="disks") as path:
+        folder = Path(path)
         _images(folder)
         drives = [word for index, file in enumerate(("raw", "qcow2", "program"), 1) for word in (
             "-drive", f"file={folder / file},index={index},snapshot=off,"
                       f"format={'qcow2' if file == 'qcow2' else 'raw'}")]
-        command = [*emulator, "-hda", str(IMAGES / "cirros.img"), *drives]
-        with Console(command) as console:
+        with Console(emulator(name, *CIRROS, *drives)) as console:
             log_in(console, timeout=600)
             return _measure(console)
 
 
 def _images(folder):
     """Each disk begins with data in its first half; in the second half there is nothing."""
-    program = folder / "disk"
-    subprocess.run(["gcc", "-O2", "-static", "-o", program, Path(__file__).with_name("disk.c")],
-                   check=True)
-    (folder / "program").write_bytes(program.read_bytes().ljust(PROGRAM, b"\0"))
+    program = programs.compiled(programs.DISK)
+    (folder / "program").write_bytes(program.ljust(PROGRAM, b"\0"))
     data = folder / "data"
     data.write_bytes(bytes(range(256)) * (PIECE // 256) * PIECES)
     for format, size in SIZES.items():
@@ -59,5 +57,5 @@ def _measure(console):
             start = PIECES if action == "write" else 0
             answer = console.run(
                 f"sudo ./program {devices[size]} {action} {order} {start} {PIECES}", PROMPT, 600)
-            figures[f"{format}, {order} {action} of 4 KiB, us"] = float(answer.split()[0])
+            figures[f"disk, {format}: {order} {action} of 4 KiB, us"] = float(answer.split()[0])
     return figures

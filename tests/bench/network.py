@@ -4,7 +4,7 @@ import socket
 import threading
 import time
 
-from console import Console, log_in
+from emulators import CIRROS, Console, emulator, log_in
 
 MIB = 1 << 20
 AMOUNT = 64  # MiB
@@ -14,13 +14,14 @@ TO_GUEST = "dd of=/dev/null bs=64k"
 FROM_GUEST = f"dd if=/dev/zero bs=64k count={AMOUNT * MIB >> 16}"
 
 
-def tcp(command):
-    """Seconds that AMOUNT takes each way on a cirros that `command`, an emulator's, boots."""
-    with Console([*command, "-nic", "user"]) as console:
-        log_in(console, timeout=300)
+def tcp(name):
+    """Seconds of a boot of cirros, and those that AMOUNT takes each way."""
+    with Console(emulator(name, *CIRROS, "-nic", "user")) as console:
+        boot = log_in(console, timeout=600)
         while "10.0.2.15" not in console.run("ip -4 addr show eth0", PROMPT):
             time.sleep(0.5)
-        return {f"e1000, {AMOUNT} MiB of TCP to the guest": transfer(console, send, TO_GUEST),
+        return {"boot cirros to login": boot,
+                f"e1000, {AMOUNT} MiB of TCP to the guest": transfer(console, send, TO_GUEST),
                 f"e1000, {AMOUNT} MiB of TCP from it": transfer(console, receive, FROM_GUEST)}
 
 

@@ -1,135 +1,133 @@
-"""`make bench`: pyemu beside QEMU TCG on the same work, in paired runs. Prints a table of ratios.
+"""`make bench`: pyemu beside QEMU TCG on the same work, and what tracing costs.
 
     run.py [--runs N] [--only NAME,...] [--out FILE]
 
-Each figure is the median of N runs that alternate between the two; below 1 pyemu is faster.
+Prints tables: medians of N runs in which the two take turns. Lower is better; pyemu is ahead where
+the ratio is below 1. --out puts them into FILE too, between its marks.
 """
 import argparse
-import re
+import os
 import statistics
-import subprocess
-import sys
+import time
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
-sys.path.insert(0, str(ROOT / "tests/boot"))
-import disks  # noqa: E402
-import network  # noqa: E402
-from console import Console  # noqa: E402
+import boots
+import disks
+import network
+import table
+import trace_boot
+import trace_hooks
+import work
+from emulators import COMMANDS
+from table import Most
 
-MACHINE = ["-m", "256", "-snapshot", "-nographic", "-no-reboot"]
-EMULATORS = {
-    "pyemu": [str(ROOT / ".venv/bin/pyemu"), *MACHINE],
-    "qemu": ["qemu-system-x86_64", "-accel", "tcg", *MACHINE],
+BENCHES = {  # name: takes the name of an emulator, gives {title: figure}
+    "firmware": boots.firmware,
+    "cirros": network.tcp,
+    "mini": work.busybox,
+    "programs": work.programs,
+    "disks": disks.speed,
+    "traced": boots.traced,
+    "blocks": boots.blocks,
 }
-CIRROS, MINI = ROOT / "images/out/cirros.img", ROOT / "images/out/mini.img"
+TRACING = {"off": trace_boot.off, "on": trace_boot.on}  # the same, of pyemu in two ways
+HOOKS = "hooks"
+NAMES = [*BENCHES, *TRACING, HOOKS]
+ONCE = "blocks"  # takes QEMU two minutes
+OFTEN = {"off": 5}  # times as many runs, for a difference of less than 1 %
 
-# In mini's shell; each prints nothing but is timed from Enter to the next prompt.
-WORK = {
-    "shell loop, 300 000 turns": "i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done",
-    "sha256 of 40 MB": "dd if=/dev/zero bs=1M count=40 2>/dev/null | sha256sum >/dev/null",
-    "gzip -9 of 8 MB, four runs":
-        "for n in 1 2 3 4; do dd if=/bin/busybox bs=1k count=1900 2>/dev/null"
-        " | gzip -9 >/dev/null; done",
-    "300 fork+exec": "n=0; while [ $n -lt 300 ]; do /bin/busybox true; n=$((n+1)); done",
-    "400 000 syscalls (dd bs=1)": "dd if=/dev/zero of=/dev/null bs=1 count=200000 2>/dev/null",
-    "1 GB of rep stosq (dd bs=64k)":
-        "dd if=/dev/zero of=/dev/null bs=64k count=16384 2>/dev/null",
+MOST = {
+    "boot mini to login": Most(0.65),
+    "boot cirros to login": Most(0.65),
+    "start-up to the first instructions": Most(0.3, "s"),
+    "idle guest, % of a core": Most(3, "%"),
+    "400 000 syscalls (dd bs=1)": Most(1.1),
+    "300 fork+exec": Most(1),
+    "boot mini to login, exec_tb traced": Most(0.1),
+    "all events off; no hooks": Most(1.01),
+    "exec_tb to /dev/null; untraced": Most(1.3),
 }
-PROMPT = "# "
+WORK = Most(1.5)  # in a guest
 
 
-def boot(emulator, image, login):
-    """Seconds from power-on to the login prompt."""
-    with Console([*EMULATORS[emulator], "-hda", str(image)]) as console:
-        return {f"boot {image.stem} to login": console.expect(login, timeout=300)}
-
-
-def work(emulator):
-    """Seconds of each piece of work in one session."""
-    with Console([*EMULATORS[emulator], "-hda", str(MINI)]) as console:
-        console.expect("mini login:", timeout=300)
-        console.expect(PROMPT)
-        console.run("stty -echo", PROMPT)
-        times = {}
-        for name, command in WORK.items():
-            before = console.expect("", 1)
-            console.type(command)
-            times[name] = console.expect(PROMPT, timeout=300) - before
-        return times
-
-
-def idle(emulator):
-    """Percent of a core that a guest at its prompt takes, and the peak memory in MiB."""
-    with Console([*EMULATORS[emulator], "-hda", str(MINI)]) as console:
-        console.expect("mini login:", timeout=300)
-        console.expect(PROMPT)
-        subprocess.run(["sleep", "3"], check=True)
-        before = cpu_seconds(console.process.pid)
-        subprocess.run(["sleep", "5"], check=True)
-        busy = (cpu_seconds(console.process.pid) - before) / 5
-        status = Path(f"/proc/{console.process.pid}/status").read_text()
-        peak = int(re.search(r"VmHWM:\s+(\d+)", status)[1]) / 1024
-        return {"idle guest, % of a core": busy * 100, "peak memory, MiB": peak}
-
-
-def cpu_seconds(pid):
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / 100
-
-
-BENCHES = {
-    "cirros": lambda emulator: boot(emulator, CIRROS, "cirros login:"),
-    "mini": lambda emulator: boot(emulator, MINI, "mini login:"),
-    "work": work,
-    "idle": idle,
-    "network": lambda emulator: network.tcp([*EMULATORS[emulator], "-hda", str(CIRROS)]),
-    "disks": lambda emulator: disks.speed(EMULATORS[emulator]),
-}
-
-
-def measure(bench, runs):
-    """{name: {emulator: [figure of each run]}} of alternating runs."""
+def measure(bench, ways, runs):
+    """{title: [(figure of one way, figure of the other)]}."""
     figures = {}
     for _ in range(runs):
-        for emulator in EMULATORS:
-            for name, figure in bench(emulator).items():
-                figures.setdefault(name, {}).setdefault(emulator, []).append(figure)
+        one, other = (bench(way) for way in ways)
+        for title, figure in one.items():
+            figures.setdefault(title, []).append((figure, other[title]))
     return figures
 
 
-def row(name, figures):
-    ours, theirs = figures["pyemu"], figures["qemu"]
-    ratios = [a / b for a, b in zip(ours, theirs, strict=True) if b]
-    ratio = (f"{statistics.median(ratios):.2f} ({min(ratios):.2f}-{max(ratios):.2f})"
-             if ratios else "-")
-    return (f"| {name} | {statistics.median(ours):.2f} | {statistics.median(theirs):.2f} "
-            f"| {ratio} |")
+def beside_qemu(names, runs):
+    """Lines of the table: a row for each kind of work, then the mean of the guests' work."""
+    yield table.head("work", "pyemu", "QEMU TCG", "ratio (range)", "at most")
+    means = []
+    for name in names:
+        for title, pairs in measure(BENCHES[name], COMMANDS, 1 if name == ONCE else runs).items():
+            counts = work.is_work(title)
+            yield table.row(title, pairs, MOST.get(title, WORK if counts else None))
+            if counts:
+                means.append(statistics.median(one / other for one, other in pairs))
+    if means:
+        mean = table.judged(f"{statistics.geometric_mean(means):.2f}", Most(1))
+        yield f"| geometric mean of {len(means)} kinds of work in the guest | | | {mean} | 1 |"
+
+
+def tracing(names, runs):
+    yield table.head("boot of mini, CPU seconds", "with", "without", "ratio (range)", "at most")
+    for name in names:
+        for title, pairs in measure(TRACING[name], trace_boot.WAYS,
+                                    runs * OFTEN.get(name, 1)).items():
+            yield table.row(title, pairs, MOST[title])
+
+
+def hooks():
+    yield table.head("one call of a hook", "ns", "at most")
+    for title, cost, limit in trace_hooks.costs():
+        yield f"| {title} | {table.judged(f'{cost:.1f}', Most(limit))} | {limit} |"
+
+
+def host():
+    cpu = next(line.partition(": ")[2] for line in Path("/proc/cpuinfo").read_text().splitlines()
+               if line.startswith("model name"))
+    return f"{len(os.sched_getaffinity(0))} cores of {cpu}, load {os.getloadavg()[0]:.1f}"
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--only", default=",".join(BENCHES))
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--runs", type=int, default=3, metavar="N")
+    parser.add_argument("--only", default=",".join(NAMES), metavar="NAME,...",
+                        help="of %(default)s")
+    parser.add_argument("--out", type=Path, metavar="FILE")
     options = parser.parse_args()
+    names = options.only.split(",")
+    if unknown := set(names) - set(NAMES):
+        parser.error(f"{', '.join(sorted(unknown))}: no such bench, but {', '.join(NAMES)}")
 
-    lines = ["| work | pyemu | QEMU TCG | ratio (spread) |", "|---|---|---|---|"]
-    print(*lines, sep="\n", flush=True)
-    work_ratios = []
-    for name in options.only.split(","):
-        for title, figures in measure(BENCHES[name], options.runs).items():
-            lines.append(row(title, figures))
-            print(lines[-1], flush=True)
-            if name == "work" and "rep stosq" not in title:
-                work_ratios.append(statistics.median(figures["pyemu"])
-                                   / statistics.median(figures["qemu"]))
-    if work_ratios:
-        lines.append("| geometric mean of the work, rep stosq apart | | | "
-                     f"{statistics.geometric_mean(work_ratios):.2f} |")
-        print(lines[-1])
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # users have the modules compiled
+    began, lines = time.monotonic(), []
+
+    def show(line):
+        print(line, flush=True)
+        lines.append(line)
+
+    show(f"{host()}; {options.runs} runs.")
+    parts = [(beside_qemu, [name for name in names if name in BENCHES]),
+             (tracing, [name for name in names if name in TRACING])]
+    for part, chosen in parts:
+        if chosen:
+            show("")
+            for line in part(chosen, options.runs):
+                show(line)
+    if HOOKS in names:
+        show("")
+        for line in hooks():
+            show(line)
+    show(f"\nTook {(time.monotonic() - began) / 60:.0f} minutes.")
     if options.out:
-        options.out.write_text("\n".join(lines) + "\n")
+        table.put(options.out, "".join(f"{line}\n" for line in lines))
 
 
 if __name__ == "__main__":

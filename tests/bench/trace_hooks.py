@@ -1,7 +1,5 @@
 """What a hook costs: off, guarded, on; from Python and from C. Medians of paired rounds.
 
-    .venv/bin/python tests/bench/trace_hooks.py [ROUNDS]
-
 Each round times the statement and an empty loop beside it, and the difference counts. It is CPU
 time of the thread that traces, and the trace goes to /dev/null: this is the price for that thread,
 not for the disk.
@@ -10,7 +8,6 @@ import ctypes
 import os
 import statistics
 import subprocess
-import sys
 import sysconfig
 import tempfile
 import timeit
@@ -19,7 +16,7 @@ from time import thread_time
 
 from pyemu.trace import _ring
 
-CALLS = 20_000
+ROUNDS, CALLS = 51, 20_000
 RING = 4 << 20
 LIMITS = [  # statement, state, nanoseconds at most
     ("four(1, 2, 3, 4)", False, 40),
@@ -65,28 +62,19 @@ def native_cost(library, hook, fast, rounds):
     return statistics.median(samples) / CALLS * 1e9
 
 
-def main():
-    rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 51
+def costs(rounds=ROUNDS):
+    """(title, nanoseconds, how many they may be) of each way to call a hook."""
     four, text, two = (_ring.Hook("four", 0, "IIII"), _ring.Hook("text", 1, "s"),
                        _ring.Hook("two", 2, "QQ"))
     null = os.open(os.devnull, os.O_WRONLY)
     _ring.open(null, 0, None, RING)
-    too_slow = False
     for statement, on, limit in LIMITS:
         four.enabled = text.enabled = on
         cost = python_cost(statement, {"four": four, "text": text}, rounds)
-        too_slow |= cost > limit
-        print(f"{statement:28} {'on' if on else 'off':4} {cost:6.1f} ns  (at most {limit})")
+        yield f"`{statement}`, {'on' if on else 'off'}", cost, limit
     two.enabled = True
     with tempfile.TemporaryDirectory() as folder:
         library = native_library(folder)
         for name, fast, limit in NATIVE_LIMITS:
-            cost = native_cost(library, two, fast, rounds)
-            too_slow |= cost > limit
-            print(f"{name + ', 2 integers':28} on   {cost:6.1f} ns  (at most {limit})")
+            yield f"{name} of 2 integers in C, on", native_cost(library, two, fast, rounds), limit
     _ring.close()
-    return int(too_slow)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
