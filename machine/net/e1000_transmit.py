@@ -54,6 +54,7 @@ from pyemu.trace.hooks import trace_e1000_transmit, trace_e1000_tx_context
 
 DESCRIPTOR = struct.Struct("<QII")
 BATCH = 256  # descriptors in one go; what is left waits for the timer
+PAUSE = 20_000  # ns until then, in which the guest and others have their turn
 MOST_FRAMES = 4096  # likewise, as one descriptor can make many
 MAX_FRAME = 16288  # bytes, as the chip can send
 MAX_SEND = (1 << 16) + 256  # bytes before segmentation
@@ -150,7 +151,7 @@ class Transmitter(Chip):
             self.statistics.sent(sizes)
             self.send(frames)
         if head != tail:
-            self.timer.at(self.clock.now())
+            self.timer.at(self.clock.now() + PAUSE)
         else:
             causes |= TXQE
         if (tail - head) % count <= (registers[TXDCTL] >> TXDCTL_LWTHRESH_SHIFT) * 8:

@@ -79,7 +79,8 @@ class Context:
             length = head + len(data)
             if self.ipv4:
                 struct.pack_into(">HH", header, self.ip_start + IPV4_LENGTH,
-                                 length - self.ip_start, identification + number & 0xFFFF)
+                                 length - self.ip_start & 0xFFFF,
+                                 identification + number & 0xFFFF)
             else:
                 struct.pack_into(">H", header, self.ip_start + IPV6_LENGTH,
                                  length - self.ip_start - IPV6_HEADER & 0xFFFF)
@@ -89,7 +90,8 @@ class Context:
                 last = at + segment >= size
                 header[self.start + TCP_FLAGS] = flags if last else flags & ~(FIN | PSH)
             else:
-                struct.pack_into(">H", header, self.start + UDP_LENGTH, length - self.start)
+                struct.pack_into(">H", header, self.start + UDP_LENGTH,
+                                 length - self.start & 0xFFFF)
             yield self._sum(header, data, ip, transport)
 
     def _sum(self, header: bytearray, data: bytes, ip: bool, transport: bool) -> bytes:

@@ -272,6 +272,23 @@ def test_the_debian_installer_boots_by_pxe(tmp_path):
         console.expect("Choose the language", 300)
 
 
+def test_an_interface_of_the_host():
+    """In a network namespace of its own, whose kernel is the other end."""
+    setup = ("ip tuntap add tap0 mode tap && ip address add 10.9.0.1/24 dev tap0"
+             " && ip link set tap0 up")
+    namespace = ["unshare", "-rn", "sh", "-c"]
+    if subprocess.run([*namespace, setup], capture_output=True).returncode:
+        pytest.skip("needs a network namespace and /dev/net/tun")
+    command = [*namespace, f'{setup} && exec "$@"', "sh", PYEMU, "-m", "256", "-snapshot",
+               "-hda", IMAGES / "cirros.img", "-nographic", "-nic",
+               "tap,ifname=tap0,script=no,downscript=no"]
+    with Console(command) as console:
+        log_in(console)
+        console.run("sudo ip address add 10.9.0.2/24 dev eth0", PROMPT)
+        console.run("sudo ip link set eth0 up", PROMPT)
+        assert "3 packets received" in console.run("ping -c 3 -s 1400 10.9.0.1", PROMPT)
+
+
 @pytest.mark.skipif(not shutil.which(QEMU), reason=f"{QEMU} is not installed")
 @pytest.mark.parametrize("ours, qemus", [
     ("connect={a}", "listen={a}"), ("listen={a}", "connect={a}"),

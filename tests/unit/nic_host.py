@@ -59,8 +59,12 @@ class Host:
 
     def __init__(self, clock):
         self.ram, self.cable = Ram(), Cable()
-        self.nic = nic = E1000(clock, self.ram, MAC, None, self.cable)
-        nic.config_write(4, 2, 7)
+        self.nic = E1000(clock, self.ram, MAC, None, self.cable)
+        self.set_up()
+
+    def set_up(self):
+        """What a driver does after a reset."""
+        self.nic.config_write(4, 2, 7)
         for ring, base in ((0x3800, TX_RING), (0x2800, RX_RING)):
             self.write(ring, base)
             self.write(ring + 8, COUNT * 16)
