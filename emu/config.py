@@ -35,7 +35,7 @@ class DriveConfig:
     index: int  # of ide 0 to 3: primary master and slave, secondary master and slave
     source: str
     format: str | None = None  # "raw" or "qcow2"; None: probe
-    interface: str = "ide"  # or "floppy"
+    interface: str = "ide"  # or "floppy", "virtio", "none": for a device that names it
     media: str = "disk"  # or "cdrom"
     snapshot: bool = False  # keep writes in memory
     read_only: bool = False
@@ -44,6 +44,7 @@ class DriveConfig:
     werror: str = "enospc"  # what a failure to write leads to: report, ignore, enospc, stop
     rerror: str = "report"  # or "ignore", "stop"
     id: str = ""
+    device: str = ""  # that it is plugged into, if that is on PCI
 
     @property
     def name(self) -> str:
@@ -62,10 +63,23 @@ class DriveConfig:
     @property
     def place(self) -> str:
         """Where it is plugged in, in words."""
+        if self.device:
+            return self.device
+        if self.interface == "none":
+            return ""
         if self.interface == "floppy":
             return f"floppy drive {'AB'[self.index]}"
         channel, unit = divmod(self.index, 2)
         return f"IDE {('primary', 'secondary')[channel]} {('master', 'slave')[unit]}"
+
+
+@dataclass
+class VirtioBlkConfig:
+    """One disk on PCI."""
+
+    source: str
+    drive: str  # its name
+    serial: str = ""
 
 
 @dataclass
@@ -239,6 +253,7 @@ class Config:
     ram_bytes: int = DEFAULT_RAM
     cpu_model: str = DEFAULT_CPU
     drives: list[DriveConfig] = field(default_factory=list)
+    virtio_disks: list[VirtioBlkConfig] = field(default_factory=list)
     boot_order: str = "cad"  # a floppy, c disk, d CD-ROM, n network
     boot_menu: bool = False
     firmware_dirs: list[str] = field(default_factory=list)  # searched before the usual places

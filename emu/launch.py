@@ -175,6 +175,7 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs
     drives = Drives(config, runner, resources)
     ide = [drives.at("ide", place) for place in range(layout.IDE_DRIVES)]
     floppies = [drives.at("floppy", n) for n in range(layout.FLOPPY_DRIVES)]
+    virtio_disks = [(drives[disk.drive], disk.serial) for disk in config.virtio_disks]
     serials = [name and chardevs.attach(name, runner.post) for name in config.serials]
     nics = _nics(config, netdevs)
     debug_console = config.debugcon and chardevs.attach(config.debugcon, runner.post)
@@ -196,7 +197,7 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs
                            floppies=[_floppy_type(drive) for drive in floppies],
                            disks=[_geometry(drive) for drive in ide])
     return Parts(ram=_allocate_ram(config.ram_bytes), bios=bios, vga_rom=vga_rom, drives=drives,
-                 ide=ide, floppies=floppies, serials=serials, nics=nics,
+                 ide=ide, floppies=floppies, virtio_disks=virtio_disks, serials=serials, nics=nics,
                  debug_console=debug_console, epoch=_epoch(config), cmos=settings,
                  firmware=firmware, kernel=kernel, testdev=config.testdev,
                  debug_exits=[(each.base, each.count) for each in config.debug_exits],

@@ -45,6 +45,7 @@ from pyemu.machine.pvpanic import PvPanic
 from pyemu.machine.uart import Uart
 from pyemu.machine.vga import Vga
 from pyemu.machine.vga_pci import VgaPci
+from pyemu.machine.virtio_blk import VirtioBlk
 
 
 @dataclass
@@ -52,7 +53,7 @@ class Parts:
     """What goes onto the board: back ends are open, firmware is loaded.
 
     drives: all drives by name. ide: primary master and slave, secondary master and slave;
-    floppies: A and B; None: absent.
+    floppies: A and B; None: absent. virtio_disks: each with its serial number.
     serials: character devices of COM1 to COM4; None: absent. nics: of each its MAC address, its
     option ROM and the peer it is plugged into. vga_rom: None: no display adapter.
     debug_console: character device or None.
@@ -68,6 +69,7 @@ class Parts:
     drives: Mapping[str, Drive]
     ide: Sequence[Drive | None]
     floppies: Sequence[Drive | None]
+    virtio_disks: Sequence[tuple[Drive, str]]
     serials: Sequence[Any]
     nics: Sequence[tuple[bytes, bytes | None, Peer]]
     debug_console: Any
@@ -182,6 +184,11 @@ class Pc(Chip):
         self.vga = _plug_vga(self.pci, clock, ports, memory, parts.vga_rom)
         self.nics = [self.pci.add(E1000(clock, memory, *nic), layout.SLOT_NIC + n)
                      for n, nic in enumerate(parts.nics)]
+
+        # Disks on PCI
+        self.virtio_disks = [
+            self.pci.add(VirtioBlk(memory, drive.medium, serial), layout.SLOT_NIC + n)
+            for n, (drive, serial) in enumerate(parts.virtio_disks, len(self.nics))]
 
         # For programs that test the machine
         lines = {n: irq(n) if n in wires else self.gsi.line(n)

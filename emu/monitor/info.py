@@ -64,7 +64,9 @@ def _drive(config: DriveConfig, drive: Drive) -> str:
     what = "[not inserted]"
     if image:
         what = f"{config.file} ({image.format}{', read-only' * image.read_only})"
-    lines = [f"{config.name}: {what}", f"    Attached to:      {config.place}"]
+    lines = [f"{config.name}: {what}"]
+    if config.place:
+        lines.append(f"    Attached to:      {config.place}")
     if drive.removable:
         lines.append(f"    Removable device: {'' if drive.locked else 'not '}locked, "
                      f"tray {'open' if drive.tray_open else 'closed'}")

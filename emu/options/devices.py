@@ -3,7 +3,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pyemu.config import DebugExitConfig, UserError
-from pyemu.options import keyvalue, network
+from pyemu.options import drives, keyvalue, network
 from pyemu.options.request import Answer, Request
 
 PORTS = 1 << 16
@@ -62,6 +62,7 @@ def _pvpanic(request: Request, text: str) -> None:
 
 
 DRIVERS = {
+    "virtio-blk-pci": Driver("Storage", "bus PCI", drives.virtio_disk),
     "e1000": Driver("Network", 'bus PCI, desc "Intel Gigabit Ethernet"', network.card),
     "isa-debug-exit": Driver("Misc", "bus ISA", _debug_exit),
     "pc-testdev": Driver("Misc", "bus ISA", _testdev),

@@ -1,5 +1,5 @@
 """Drives: `-hda FILE`, `-cdrom FILE`, `-drive KEY=VALUE,...` and the image as a bare argument."""
-from pyemu.config import DriveConfig, UserError
+from pyemu.config import DriveConfig, UserError, VirtioBlkConfig
 from pyemu.machine.block.cache import CACHES
 from pyemu.options import keyvalue
 from pyemu.options.request import Request
@@ -12,32 +12,34 @@ KEYS = ("file", "format", "if", "index", "bus", "unit", "media", "snapshot", "re
 DISCARDS = {"ignore": False, "off": False, "unmap": True, "on": True}
 WRITE_ERRORS = ("report", "ignore", "enospc", "stop")
 READ_ERRORS = ("report", "ignore", "stop")
-PLACES = {"ide": 4, "floppy": 2}  # drives of each interface
-NAMES = {"ide": "IDE", "floppy": "floppy"}
-OTHER_INTERFACES = ("scsi", "sd", "mtd", "pflash", "virtio", "none")
+PLACES = {"ide": 4, "floppy": 2, "virtio": 24, "none": 100}  # drives of each interface
+NAMES = {"ide": "IDE", "floppy": "floppy", "virtio": "virtio", "none": "unconnected"}
+OTHER_INTERFACES = ("scsi", "sd", "mtd", "pflash")
 
 
 def hard_disk(index: int):
     """The handler of -hda (index 0) to -hdd (3)."""
     def handle(request: Request, file: str) -> None:
         letter = "abcd"[index]
-        _add(request, DriveConfig(file, index, f"-hd{letter} {file}"))
+        _add_image(request, DriveConfig(file, index, f"-hd{letter} {file}"))
     return handle
 
 
 def cdrom(request: Request, file: str) -> None:
-    _add(request, DriveConfig(file, CDROM_INDEX, f"-cdrom {file}", media="cdrom", read_only=True))
+    _add_image(request, DriveConfig(
+        file, CDROM_INDEX, f"-cdrom {file}", media="cdrom", read_only=True))
 
 
 def floppy(index: int):
     """The handler of -fda (index 0) and -fdb."""
     def handle(request: Request, file: str) -> None:
-        _add(request, DriveConfig(file, index, f"-fd{'ab'[index]} {file}", interface="floppy"))
+        _add_image(request, DriveConfig(
+            file, index, f"-fd{'ab'[index]} {file}", interface="floppy"))
     return handle
 
 
 def bare_image(request: Request, file: str) -> None:
-    _add(request, DriveConfig(file, 0, file))
+    _add_image(request, DriveConfig(file, 0, file))
 
 
 def finish(request: Request) -> None:
@@ -47,6 +49,7 @@ def finish(request: Request) -> None:
         for drive in config.drives:
             if drive.media == "disk" and drive.source not in request.drives_with_own_snapshot:
                 drive.snapshot = True
+    _plug_virtio_disks(request)
     taken = {(drive.interface, drive.index) for drive in config.drives}
     if not request.nodefaults:
         if ("ide", CDROM_INDEX) not in taken:
@@ -65,7 +68,7 @@ def drive(request: Request, text: str) -> None:
     media = values.get("media", "disk")
     if media not in ("disk", "cdrom"):
         raise UserError(f"'{media}' invalid media")
-    if not values.get("file") and media == "disk" and interface == "ide":
+    if not values.get("file") and media == "disk" and interface in ("ide", "virtio"):
         raise UserError("Device needs media, but drive is empty")
     image_format = values.get("format")
     if image_format is not None and image_format not in FORMATS:
@@ -92,6 +95,38 @@ def drive(request: Request, text: str) -> None:
     ))
     if "snapshot" in values:
         request.drives_with_own_snapshot.add(f"-drive {text}")
+
+
+def virtio_disk(request: Request, text: str) -> None:
+    """-device virtio-blk-pci: a disk on PCI for a drive, which may be named later."""
+    values = keyvalue.parse(text, ("driver", "drive", "serial", "id"), implied="driver")
+    if not values.get("drive"):
+        raise UserError("drive property not set")
+    request.config.virtio_disks.append(
+        VirtioBlkConfig(f"-device {text}", values["drive"], values.get("serial", "")))
+
+
+def _plug_virtio_disks(request: Request) -> None:
+    """A drive for each disk, and a disk for each drive with if=virtio."""
+    config = request.config
+    drives = {drive.name: drive for drive in config.drives}
+    for disk in config.virtio_disks:
+        drive = drives.get(disk.drive)
+        if drive is None:
+            raise UserError(f"{disk.source}: Property 'virtio-blk-device.drive' can't find value "
+                            f"'{disk.drive}'")
+        if drive.interface != "none" or drive.device:
+            raise UserError(f"{disk.source}: Drive '{disk.drive}' is already in use by another "
+                            "device")
+        if not drive.file:
+            raise UserError(f"{disk.source}: Device needs media, but drive is empty")
+        drive.device = "virtio-blk"
+    for drive in config.drives:
+        if drive.interface == "virtio":
+            drive.device = "virtio-blk"
+            config.virtio_disks.append(VirtioBlkConfig(drive.source, drive.name))
+    if len(config.virtio_disks) > PLACES["virtio"]:
+        raise UserError(f"there are only {PLACES['virtio']} places for virtio disks")
 
 
 def _one_of(values: dict[str, str], key: str, known: tuple[str, ...], default: str,
@@ -124,9 +159,13 @@ def _index(request: Request, values: dict[str, str], interface: str) -> int:
     return index
 
 
-def _add(request: Request, new: DriveConfig) -> None:
-    if not new.file and new.media == "disk":
+def _add_image(request: Request, new: DriveConfig) -> None:
+    if not new.file:
         raise UserError("The 'file' block driver requires a file name")
+    _add(request, new)
+
+
+def _add(request: Request, new: DriveConfig) -> None:
     for other in request.config.drives:
         if (other.interface, other.index) == (new.interface, new.index):
             bus, unit = divmod(new.index, UNITS_PER_BUS)

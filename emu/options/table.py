@@ -106,6 +106,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option(("m",), "SIZE", "memory in MiB, or with a suffix K, M or G; 128 unless told",
                machine.memory),
         Option(("device",), "DRIVER[,KEY=VALUE...]", "one more device: e1000 (netdev=, mac=, id=); "
+               "virtio-blk-pci (drive=ID of a -drive if=none, serial=); "
                "isa-debug-exit (iobase=, iosize=), by which the guest sets the exit status; "
                "pc-testdev; `help` lists them", devices.device),
         Option(("clock",), "host|warp", "time goes as the host's does, or jumps while the guest is "
@@ -122,8 +123,9 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option(("fda",), "FILE", "image of the disk in floppy drive A, which is there and empty "
                "unless told", drives.floppy(0)),
         Option(("fdb",), "FILE", "image of the disk in floppy drive B", drives.floppy(1)),
-        Option(("drive",), "file=FILE[,KEY=VALUE...]", "a drive: format=raw|qcow2, if=ide|floppy, "
-               "index= or bus= and unit=, media=disk|cdrom, snapshot=on|off, readonly=on|off, "
+        Option(("drive",), "file=FILE[,KEY=VALUE...]", "a drive: format=raw|qcow2, "
+               "if=ide|floppy|virtio|none, index= or bus= and unit=, media=disk|cdrom, "
+               "snapshot=on|off, readonly=on|off, "
                "cache=writeback|writethrough|none|directsync|unsafe, discard=unmap|ignore, "
                "werror=report|ignore|enospc|stop, rerror=report|ignore|stop, id=",
                drives.drive),

@@ -40,7 +40,8 @@ def open_image(path: str, format: str | None = None, read_only: bool = False,
     Raises BlockError, whose text is one line for the user.
     """
     mode = CACHES[cache]
-    node, format = open_node(path, format, read_only or snapshot, report, direct=mode.direct)
+    node, format = open_node(path, format, read_only or snapshot, report, direct=mode.direct,
+                             guard=not read_only)
     try:
         if node.size == 0:
             raise BlockError(f"Could not open '{path}': the image is empty", errno.EINVAL)
@@ -76,13 +77,14 @@ def set_no_flush(node: BlockDevice, no_flush: bool) -> None:
 
 def open_node(path: str, format: str | None, read_only: bool, report: Callable[[str], None],
               chain: tuple[tuple[int, int], ...] = (), lock: bool = True, mend: bool = True,
-              direct: bool = False) -> tuple[BlockDevice, str]:
+              direct: bool = False, guard: bool = True) -> tuple[BlockDevice, str]:
     """Open an image with its backing files; return it and its format.
 
     lock: keep other users apart, as `lock.lock_image` does.
     mend: repair an image that was not closed properly, refuse a corrupt one.
     chain: device and inode of the images that have it as their backing file.
     direct: go around the host's page cache.
+    guard: warn of a raw image whose format was probed, and keep it from becoming another one.
     """
     if format not in (None, *FORMATS):
         raise BlockError(f"Unknown driver '{format}'", errno.EINVAL)
@@ -106,7 +108,7 @@ def open_node(path: str, format: str | None, read_only: bool, report: Callable[[
         if format != "raw":
             raise BlockError(f"Could not open '{path}': {format} images are not supported",
                              errno.ENOTSUP)
-        if probed and not chain and file.size:
+        if probed and guard and not chain and file.size:
             report(RAW_WARNING.format(path))
             file.guarded = True
         return file, format

@@ -20,6 +20,7 @@ from pyemu.machine.ps2_keyboard import Keyboard
 from pyemu.machine.ps2_mouse import Mouse
 from pyemu.machine.uart import Uart
 from pyemu.machine.vga import Vga
+from pyemu.machine.virtio_blk import VirtioBlk
 
 from ..unit.ide_host import MemoryDisk
 
@@ -194,8 +195,34 @@ class FloppyHost:
         return self.chip.read(5, 1)
 
 
+def virtio_disk(clock, generator):
+    device = VirtioBlk(Memory(generator), Backend(MemoryDisk(100), "disk", "raw"))
+    return [(device.windows[0].bar.device, 128, (1, 2, 4)),
+            (VirtioDriver(device, generator), 1, (1,))]
+
+
+class VirtioDriver:
+    """A driver whose rings are noise, and which resets what it has broken."""
+
+    def __init__(self, device, generator):
+        self.device = device
+        self.generator = generator
+        self.ports = device.windows[0].bar.device
+
+    def write(self, offset, size, value):
+        if self.device.broken:
+            self.ports.write(0x12, 1, 0)
+        self.ports.write(4, 4, self.generator.getrandbits(32))
+        self.ports.write(8, 4, self.generator.getrandbits(20))
+        self.device.queues[0].next_available = self.generator.getrandbits(16)
+
+    def read(self, offset, size):
+        self.ports.write(0x10, 2, 0)
+        return self.ports.read(0x13, 1)
+
+
 @pytest.mark.parametrize("machine", [
-    cdrom, floppy, uart, keyboard_controller, vga, small_ports, fw_cfg])
+    cdrom, floppy, virtio_disk, uart, keyboard_controller, vga, small_ports, fw_cfg])
 def test_random_accesses(clock, machine):
     random.seed(0)
     generator = random.Random(machine.__name__)

@@ -11,7 +11,7 @@ class Memory:
         self.ram = bytearray(1 << 20)
 
     def read(self, address, length):
-        return bytes(self.ram[address:address + length])
+        return bytes(self.ram[address:address + length]).ljust(length, b"\xff")
 
     def write(self, address, data):
         self.ram[address:address + len(data)] = data

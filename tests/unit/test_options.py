@@ -192,8 +192,16 @@ def test_sockets():
     ("-drive file=a,rerror=enospc",
      "-drive file=a,rerror=enospc: 'enospc' invalid read error action"),
     ("-drive file=a,cache=never", "-drive file=a,cache=never: invalid cache option"),
-    ("-drive file=a,if=virtio",
-     "-drive file=a,if=virtio: bus type 'virtio' is not supported, only ide, floppy are"),
+    ("-drive file=a,if=scsi", "-drive file=a,if=scsi: bus type 'scsi' is not supported, only ide, "
+                              "floppy, virtio, none are"),
+    ("-drive if=virtio", "-drive if=virtio: Device needs media, but drive is empty"),
+    ("-device virtio-blk-pci", "-device virtio-blk-pci: drive property not set"),
+    ("-device virtio-blk-pci,drive=foo", "-device virtio-blk-pci,drive=foo: Property "
+                                         "'virtio-blk-device.drive' can't find value 'foo'"),
+    ("-drive if=none,id=a,file=x -device virtio-blk-pci,drive=a -device virtio-blk-pci,drive=a",
+     "-device virtio-blk-pci,drive=a: Drive 'a' is already in use by another device"),
+    ("-drive if=none,id=a -device virtio-blk-pci,drive=a",
+     "-device virtio-blk-pci,drive=a: Device needs media, but drive is empty"),
     ("-drive file=a,if=zzz", "-drive file=a,if=zzz: unsupported bus type 'zzz'"),
     ("-drive file=a,format=vmdk",
      "-drive file=a,format=vmdk: Unknown driver 'vmdk', known are raw, qcow2"),

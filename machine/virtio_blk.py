@@ -1,0 +1,146 @@
+"""virtio-blk: a disk whose requests come through a virtqueue.
+
+A request is a header, data in one direction, and a byte for its status. Several may be on their
+way at a time.
+Source: Virtual I/O Device Version 1.1, section 5.2.
+"""
+import struct
+from typing import Any
+
+from pyemu.machine.block.backend import Backend
+from pyemu.machine.block.base import SECTOR
+from pyemu.machine.block.request import Discard, Flush, Read, Request, Write, WriteZeroes
+from pyemu.machine.ide_identify import default_geometry
+from pyemu.machine.virtio_pci import VirtioPci
+from pyemu.machine.virtio_queue import Chain, Queue, QueueError
+from pyemu.trace.hooks import (
+    trace_virtio_blk_handle_read,
+    trace_virtio_blk_handle_write,
+    trace_virtio_blk_req_complete,
+)
+
+BLOCK_DEVICE = 2  # the kind
+MASS_STORAGE = 0x010000
+
+# Features
+SEGMENTS, GEOMETRY, READ_ONLY, BLOCK_SIZE, FLUSHES = 1 << 2, 1 << 4, 1 << 5, 1 << 6, 1 << 9
+DISCARDS, WRITES_ZEROES = 1 << 13, 1 << 14
+
+# Requests and what became of them
+HEADER = struct.Struct("<IIQ")  # type, reserved, sector
+IN, OUT, FLUSH, GET_ID, DISCARD, WRITE_ZEROES = 0, 1, 4, 8, 11, 13
+OK, IO_ERROR, UNSUPPORTED = range(3)
+ID_LENGTH = 20
+RANGE = struct.Struct("<QII")  # sector, count, flags
+UNMAP = 1 << 0
+
+MOST_SEGMENTS = 254  # of data: the queue's entries but for header and status
+MOST_SECTORS = 0x3FFFFF  # to discard or to make zeros in one go
+CONFIG = struct.Struct("<QIIHBBIBBHIBBHIIIIIB3x")
+
+
+class VirtioBlk(VirtioPci):
+    """image: in which the sectors are. serial: at most 20 characters."""
+
+    def __init__(self, memory: Any, image: Backend, serial: str = ""):
+        self.memory = memory
+        self.image = image
+        self.serial = serial.encode("ascii", "replace")[:ID_LENGTH]
+        self.outstanding: dict[Request, tuple[Queue, Chain]] = {}
+        super().__init__("virtio-blk", BLOCK_DEVICE, MASS_STORAGE, memory,
+                         SEGMENTS | GEOMETRY | BLOCK_SIZE | FLUSHES | DISCARDS | WRITES_ZEROES
+                         | (READ_ONLY if image.read_only else 0))
+
+    @property
+    def sectors(self) -> int:
+        return self.image.size // SECTOR
+
+    def config_space(self) -> bytes:
+        cylinders, heads, sectors = default_geometry(self.sectors)
+        return CONFIG.pack(
+            self.sectors, 0, MOST_SEGMENTS, cylinders, heads, sectors, SECTOR,
+            0, 0, 0, 0, 1, 0, 1, MOST_SECTORS, 1, 1, MOST_SECTORS, 1, 1)
+
+    def cancel(self) -> None:
+        for request in self.outstanding:
+            request.cancel()
+        self.outstanding.clear()
+
+    def process(self, queue: Queue) -> None:
+        for chain in queue.chains():
+            self._begin(queue, chain)
+
+    def _begin(self, queue: Queue, chain: Chain) -> None:
+        data = self._gather(chain)
+        if len(data) < HEADER.size or not _length(chain.writable):
+            raise QueueError("a request without header or status")
+        kind, _, sector = HEADER.unpack_from(data)
+        payload = data[HEADER.size:]
+        room = _length(chain.writable) - 1  # the last byte is for the status
+        if kind == IN:
+            if trace_virtio_blk_handle_read:
+                trace_virtio_blk_handle_read(self, chain, sector, room // SECTOR)
+            self._move(queue, chain, sector, room, Read)
+        elif kind == OUT:
+            if trace_virtio_blk_handle_write:
+                trace_virtio_blk_handle_write(self, chain, sector, len(payload) // SECTOR)
+            self._move(queue, chain, sector, len(payload),
+                       lambda at, length, done: Write(at, payload, done))
+        elif kind == FLUSH:
+            self._start(queue, chain, Flush)
+        elif kind == GET_ID:
+            self._end(queue, chain, OK, self.serial.ljust(ID_LENGTH, b"\0")[:room])
+        elif kind in (DISCARD, WRITE_ZEROES):
+            self._clear(queue, chain, kind, payload)
+        else:
+            self._end(queue, chain, UNSUPPORTED)
+
+    def _move(self, queue: Queue, chain: Chain, sector: int, length: int, make: Any) -> None:
+        """Begin a request for whole sectors that exist."""
+        refused = make is not Read and self.image.read_only
+        if refused or length % SECTOR or sector + length // SECTOR > self.sectors:
+            self.image.invalid("rd" if make is Read else "wr")
+            self._end(queue, chain, IO_ERROR)
+        else:
+            self._start(queue, chain, lambda done: make(sector * SECTOR, length, done))
+
+    def _clear(self, queue: Queue, chain: Chain, kind: int, payload: bytes) -> None:
+        if len(payload) != RANGE.size:
+            self._end(queue, chain, UNSUPPORTED if payload else IO_ERROR)
+            return
+        sector, count, flags = RANGE.unpack(payload)
+        if (kind == DISCARD and flags) or flags & ~UNMAP or count > MOST_SECTORS:
+            self._end(queue, chain, UNSUPPORTED)
+        else:
+            self._move(queue, chain, sector, count * SECTOR, Discard if kind == DISCARD else (
+                lambda at, length, done: WriteZeroes(at, length, done, bool(flags & UNMAP))))
+
+    def _start(self, queue: Queue, chain: Chain, make: Any) -> None:
+        def done(data: bytes, error: OSError | None) -> None:
+            self.outstanding.pop(request, None)
+            self._end(queue, chain, IO_ERROR if error else OK, data or b"")
+
+        request = make(done)
+        self.outstanding[request] = queue, chain
+        self.image.start(request)
+
+    def _end(self, queue: Queue, chain: Chain, status: int, data: bytes = b"") -> None:
+        if trace_virtio_blk_req_complete:
+            trace_virtio_blk_req_complete(self, chain, status)
+        room = _length(chain.writable) - 1
+        self._scatter(chain, data.ljust(room, b"\0") if status == OK else bytes(room), status)
+        queue.give_back(chain.head, len(data) + 1)
+        self.notify(queue)
+
+    def _gather(self, chain: Chain) -> bytes:
+        return b"".join(self.memory.read(address, length) for address, length in chain.readable)
+
+    def _scatter(self, chain: Chain, data: bytes, status: int) -> None:
+        view = memoryview(data + bytes((status,)))
+        for address, length in chain.writable:
+            self.memory.write(address, bytes(view[:length]))
+            view = view[length:]
+
+
+def _length(buffers: list[tuple[int, int]]) -> int:
+    return sum(length for _, length in buffers)
