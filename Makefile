@@ -1,10 +1,10 @@
-# make setup | image | boot | test | bench: each installs what is missing first.
+# make setup | image | boot | test | soak | bench: each installs what is missing first.
 PYTHON ?= python3
 VENV := .venv
 PYEMU := $(VENV)/bin/pyemu
 SOURCES_C := $(wildcard emu/engine/native/*.[ch] machine/net/native/*.[ch] trace/native/*.[ch])
 
-.PHONY: setup image boot test bench lint types unit packages image-packages test-packages
+.PHONY: setup image boot test soak bench lint types unit packages image-packages test-packages
 
 setup: $(VENV)/.installed
 
@@ -44,6 +44,10 @@ boot: setup images/out/cirros.img
 
 test: lint types test-packages image
 	$(VENV)/bin/pytest
+
+# The long form, two hours; with SHORT=1 what `make test` does of it.
+soak: setup test-packages image
+	$(VENV)/bin/pytest tests/soak -s $(if $(SHORT),,--soak-boots 200 --soak-minutes 60)
 
 bench: setup test-packages image
 	$(VENV)/bin/python tests/bench/run.py --out docs/performance.md

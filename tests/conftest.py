@@ -32,6 +32,10 @@ def pytest_addoption(parser):
                      help="how many messages each protocol is fuzzed with (100000 for a long run)")
     parser.addoption("--sequences", type=int, default=200, metavar="N",
                      help="how many random sequences of operations are done on disk images")
+    parser.addoption("--soak-boots", type=int, default=2, metavar="N",
+                     help="how many boots in a row (200 for a long run)")
+    parser.addoption("--soak-minutes", type=float, default=0.4, metavar="N",
+                     help="how long a guest is under load (60 for a long run)")
     parser.addoption("--network-mib", type=int, default=20, metavar="N",
                      help="how many MiB guests copy over TCP each way (200 for a long run)")
 
