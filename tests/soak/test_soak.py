@@ -9,7 +9,6 @@ import subprocess
 import time
 from pathlib import Path
 
-import pytest
 from boot.console import IMAGES, PYEMU, Console, log_in, shell
 from boot.test_window import Desktop
 
