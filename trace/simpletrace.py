@@ -23,6 +23,7 @@ from pyemu.trace.conditions import UnknownName, predicate
 from pyemu.trace.formats import FORMATS, as_pretty, as_text, bytes_as_python
 from pyemu.trace.grammar import Event, GrammarError
 from pyemu.trace.options import split_options
+from pyemu.trace.progress import records
 from pyemu.trace.reader import Record, TraceFormatError, TraceReader
 
 
@@ -81,7 +82,7 @@ def process(events: str | Iterable[str | Event] | None, log: str, analyzer: Anal
     with TraceReader(log, load_events(events), read_header) as reader:
         methods: dict[str, Callable[[Record], object]] = {}
         analyzer.begin()
-        for record in reader:
+        for record in whole(reader):
             name = record.event.name
             method = methods.get(name)
             if method is None:
@@ -90,6 +91,11 @@ def process(events: str | Iterable[str | Event] | None, log: str, analyzer: Anal
         analyzer.end()
         tell_recovered(reader)
         return reader.problems
+
+
+def whole(reader: TraceReader) -> Iterable[Record]:
+    """All records; with a progress bar where what is made of them does not go to the terminal."""
+    return reader if sys.stdout.isatty() else records(reader)
 
 
 def tell_recovered(reader: TraceReader) -> None:
@@ -234,7 +240,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         select = selection(options.filter, options.between)
         events = chosen_events(options)
         with TraceReader(options.trace, events, not options.no_header) as reader:
-            for record in select(reader.follow() if options.follow else reader):
+            for record in select(reader.follow() if options.follow else whole(reader)):
                 show(record)
                 if options.follow:
                     sys.stdout.flush()

@@ -1,233 +1,14 @@
-/* pyemu.trace._ring.Hook: what `trace_NAME` is, and what native code calls in its place. */
+/* pyemu.trace._ring.Hook: what `trace_NAME` is. */
 #define PY_SSIZE_T_CLEAN
 #include "hook.h"
-#include "clock.h"
 #include "convert.h"
 #include "filter.h"
 #include "lanes.h"
-#include "log.h"
 
 #include <structmember.h>
 
-#define FLAG_RECORD 1u /* into the ring */
-#define FLAG_CALL 2u   /* to Python listeners */
-#define FLAG_LOG 4u    /* as text to the log */
-#define FLAG_FILTER 8u /* all that only if the filter says so; never alone */
-#define MAX_GUESSES 16 /* emit_fast reads the clock at least this often */
-
-struct hook {
-    struct trace_hook_head head;
-    uint8_t wanted; /* switched on; recorded while a trace file is open */
-    uint8_t logged; /* switched on for the log */
-    uint8_t count, strings;
-    char types[TRACE_MAX_ARGUMENTS + 2];
-    uint32_t id;
-    PyObject *name, *format;
-    PyObject *filter;    /* or NULL */
-    PyObject *listeners; /* a tuple of callables and (Filter, callable) pairs, or NULL */
-    PyObject *on_toggle; /* a callable, or NULL */
-    struct hook *next;   /* all hooks there are */
-};
-
 static struct hook *all_hooks;
 static int recording;
-static uint32_t own_pid;
-
-/* ---- recording ---- */
-
-/* Within a lane time never goes back: merging the lanes relies on it. */
-static inline void read_clock(struct lane *lane)
-{
-    uint64_t now = trace_now();
-    if (now > lane->last_ns)
-        lane->last_ns = now;
-    lane->guesses = 0;
-}
-
-static inline void put_word(uint8_t *at, uint64_t value)
-{
-    memcpy(at, &value, sizeof(value));
-}
-
-static inline uint8_t *put_header(uint8_t *at, const struct hook *hook, uint64_t ns,
-                                  uint32_t length)
-{
-    put_word(at, RECORD_EVENT);
-    put_word(at + 8, hook->id);
-    put_word(at + 16, ns);
-    put_word(at + 24, (uint64_t)own_pid << 32 | (length - 8));
-    return at + RECORD_HEADER;
-}
-
-static void record(const struct hook *hook, const uint64_t *values, const struct text *texts)
-{
-    uint32_t length = RECORD_HEADER;
-    for (int i = 0; i < hook->count; i++)
-        length += hook->types[i] == 's' ? 4 + texts[i].length : 8;
-    struct lane *lane = ring_lane();
-    if (lane == NULL)
-        return;
-    read_clock(lane);
-    uint8_t *at = ring_reserve(lane, length, lane->last_ns);
-    if (at == NULL)
-        return;
-    at = put_header(at, hook, lane->last_ns, length);
-    for (int i = 0; i < hook->count; i++) {
-        if (hook->types[i] == 's') {
-            memcpy(at, &texts[i].length, 4);
-            memcpy(at + 4, texts[i].bytes, texts[i].length);
-            at += 4 + texts[i].length;
-        } else {
-            put_word(at, values[i]);
-            at += 8;
-        }
-    }
-    ring_commit(lane, length);
-}
-
-/* Needs the GIL. What a listener raises is shown, and the machine goes on. */
-static void call_listeners(const struct hook *hook, const uint64_t *values,
-                           const struct text *texts, PyObject *const *args)
-{
-    PyObject *listeners = Py_XNewRef(hook->listeners);
-    for (Py_ssize_t i = 0; listeners != NULL && i < PyTuple_GET_SIZE(listeners); i++) {
-        PyObject *listener = PyTuple_GET_ITEM(listeners, i);
-        if (PyTuple_CheckExact(listener)) {
-            if (!filter_accepts(PyTuple_GET_ITEM(listener, 0), values, texts))
-                continue;
-            listener = PyTuple_GET_ITEM(listener, 1);
-        }
-        PyObject *result = PyObject_Vectorcall(listener, args, hook->count, NULL);
-        if (result == NULL)
-            PyErr_WriteUnraisable(listener);
-        Py_XDECREF(result);
-    }
-    Py_XDECREF(listeners);
-}
-
-/* Everything that is to happen but the calls; false if the filter said no. */
-static int deliver(const struct hook *hook, uint8_t flags, const uint64_t *values,
-                   const struct text *texts)
-{
-    PyObject *filter = hook->filter;
-    if ((flags & FLAG_FILTER) && filter != NULL && !filter_accepts(filter, values, texts))
-        return 0;
-    if (flags & FLAG_RECORD)
-        record(hook, values, texts);
-    if (flags & FLAG_LOG)
-        log_event(PyUnicode_AsUTF8(hook->name), PyUnicode_AsUTF8(hook->format), hook->types,
-                  values, texts);
-    return 1;
-}
-
-static void call_from_native(const struct hook *hook, const uint64_t *values)
-{
-    PyGILState_STATE state = PyGILState_Ensure();
-    PyObject *args[TRACE_MAX_ARGUMENTS] = {0};
-    int count = 0, error = 0;
-    for (; count < hook->count && !error; count++) {
-        int is_signed = strchr("bhiq", hook->types[count]) != NULL;
-        args[count] = is_signed ? PyLong_FromLongLong((long long)values[count])
-                                : PyLong_FromUnsignedLongLong(values[count]);
-        error = args[count] == NULL;
-    }
-    if (!error)
-        call_listeners(hook, values, NULL, args);
-    else
-        PyErr_Clear();
-    while (count-- > 0)
-        Py_XDECREF(args[count]);
-    PyGILState_Release(state);
-}
-
-/* Whether a listener may want the event: one without a filter, or whose range it is in. The GIL,
- * which is not held, is worth the test. */
-static int may_be_wanted(const struct hook *hook, const uint64_t *values)
-{
-    PyObject *listeners = hook->listeners;
-    for (Py_ssize_t i = 0; listeners != NULL && i < PyTuple_GET_SIZE(listeners); i++) {
-        PyObject *listener = PyTuple_GET_ITEM(listeners, i);
-        if (!PyTuple_CheckExact(listener) || filter_would_accept(PyTuple_GET_ITEM(listener, 0), values))
-            return 1;
-    }
-    return 0;
-}
-
-static void emit_slowly(const struct hook *hook, uint8_t flags, const uint64_t *args)
-{
-    if (deliver(hook, flags, args, NULL) && (flags & FLAG_CALL) && may_be_wanted(hook, args))
-        call_from_native(hook, args);
-}
-
-static inline void emit_numbers(PyObject *object, unsigned count, const uint64_t *args, int guess)
-{
-    const struct hook *hook = (const struct hook *)object;
-    uint8_t flags = hook->head.flags;
-    if (flags == 0 || hook->strings || count != hook->count)
-        return;
-    if (__builtin_expect(flags != FLAG_RECORD, 0)) {
-        emit_slowly(hook, flags, args);
-        return;
-    }
-    struct lane *lane = ring_lane();
-    if (lane == NULL)
-        return;
-    if (!guess || lane->guesses++ >= MAX_GUESSES)
-        read_clock(lane);
-    uint32_t length = RECORD_HEADER + 8 * count;
-    uint8_t *at = ring_reserve(lane, length, lane->last_ns);
-    if (at == NULL)
-        return;
-    at = put_header(at, hook, lane->last_ns, length);
-    for (unsigned i = 0; i < count; i++)
-        put_word(at + 8 * i, args[i]);
-    ring_commit(lane, length);
-}
-
-static void emit(PyObject *hook, unsigned count, const uint64_t *args)
-{
-    emit_numbers(hook, count, args, 0);
-}
-
-static void emit_fast(PyObject *hook, unsigned count, const uint64_t *args)
-{
-    emit_numbers(hook, count, args, 1);
-}
-
-/* At most this many records of a run: some microseconds of translated code. */
-#define RUN_RECORDS 256
-
-static int start_run(PyObject *object, struct trace_run *run)
-{
-    const struct hook *hook = (const struct hook *)object;
-    const uint32_t length = RECORD_HEADER + 16;
-    struct lane *lane = ring_lane();
-    if (hook->head.flags != FLAG_RECORD || hook->strings || hook->count != 2 || lane == NULL)
-        return 0;
-    read_clock(lane);
-    uint8_t *at = ring_reserve(lane, length, lane->last_ns);
-    if (at == NULL)
-        return 0;
-    uint64_t head = atomic_load_explicit(&lane->shared->head, memory_order_relaxed);
-    uint64_t room = atomic_load_explicit(&lane->limit, memory_order_acquire) - head;
-    uint64_t records = room / length < RUN_RECORDS ? room / length : RUN_RECORDS;
-    put_header((uint8_t *)run->header, hook, lane->last_ns, length);
-    run->base = at - head;
-    run->expected = head;
-    run->end = head + records * length;
-    run->head = &lane->shared->head;
-    run->on = &ring_generation;
-    run->generation = ring_generation;
-    if (head >= lane->wake_at)
-        wake_writer(lane, head);
-    return 1;
-}
-
-static void tick(void)
-{
-    if (own_lane != NULL)
-        own_lane->guesses = MAX_GUESSES;
-}
 
 static int deliver_python(const struct hook *hook, uint8_t flags, PyObject *const *args)
 {
@@ -245,9 +26,9 @@ static int deliver_python(const struct hook *hook, uint8_t flags, PyObject *cons
     }
     if (!error) {
         if (flags == FLAG_RECORD)
-            record(hook, values, texts);
-        else if (deliver(hook, flags, values, texts) && (flags & FLAG_CALL))
-            call_listeners(hook, values, texts, args);
+            hook_record(hook, values, texts);
+        else if (hook_deliver(hook, flags, values, texts) && (flags & FLAG_CALL))
+            hook_call_listeners(hook, values, texts, args);
     }
     while (strings-- > 0)
         Py_XDECREF(kept[strings]);
@@ -294,7 +75,7 @@ static int refresh(struct hook *hook)
 void hooks_record(int on)
 {
     recording = on;
-    own_pid = ring_pid();
+    hooks_pid = ring_pid();
     for (struct hook *hook = all_hooks; hook != NULL; hook = hook->next)
         if (refresh(hook) != 0)
             return;
@@ -304,6 +85,7 @@ void hooks_after_fork(void)
 {
     for (struct hook *hook = all_hooks; hook != NULL; hook = hook->next)
         hook->head.flags = 0;
+    ring_generation++;
     recording = 0;
 }
 
@@ -487,8 +269,4 @@ PyTypeObject HookType = {
     .tp_as_number = &hook_number,
     .tp_members = hook_members,
     .tp_getset = hook_getset,
-};
-
-const struct trace_api hook_api = {
-    TRACE_API_VERSION, emit, emit_fast, tick, trace_now, start_run,
 };

@@ -1,16 +1,12 @@
 """What the commands share: opening a trace, walking it with a progress bar, tables."""
-import sys
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from pyemu.trace.grammar import Event
+from pyemu.trace.progress import WIDTH, Progress
 from pyemu.trace.reader import TraceReader
 from pyemu.trace.simpletrace import load_events, tell_recovered, with_built_in
-
-PATIENCE = 1.0  # seconds before a progress bar appears
-WIDTH = 40
 
 
 @contextmanager
@@ -18,28 +14,6 @@ def opened(path: str, events: Sequence[str] | None) -> Iterator[TraceReader]:
     with TraceReader(path, with_built_in(load_events(events))) as reader:
         yield reader
         tell_recovered(reader)
-
-
-class Progress:
-    """A bar on the terminal, once something has taken longer than PATIENCE."""
-
-    def __init__(self, total: int):
-        self.total = max(total, 1)
-        self.start = self.last = time.monotonic()
-        self.shown = False
-
-    def at(self, done: int) -> None:
-        now = time.monotonic()
-        if not sys.stderr.isatty() or now - self.start < PATIENCE or now - self.last < 0.1:
-            return
-        self.last, self.shown = now, True
-        filled = min(WIDTH, WIDTH * done // self.total)
-        print(f"\r[{'#' * filled}{'.' * (WIDTH - filled)}] {100 * done // self.total:3d} %",
-              end="", file=sys.stderr, flush=True)
-
-    def end(self) -> None:
-        if self.shown:
-            print("\r" + " " * (WIDTH + 10) + "\r", end="", file=sys.stderr, flush=True)
 
 
 def columns(reader: TraceReader) -> Iterator[Any]:
@@ -50,18 +24,6 @@ def columns(reader: TraceReader) -> Iterator[Any]:
         for part in parts(reader):
             yield part
             progress.at(int(part.offsets[-1]) if len(part) else 0)
-    finally:
-        progress.end()
-
-
-def records(reader: TraceReader, every: int = 4096) -> Iterator[Any]:
-    """The records one by one with a progress bar."""
-    progress = Progress(len(reader))
-    try:
-        for number, record in enumerate(reader):
-            if number % every == 0:
-                progress.at(reader.position)
-            yield record
     finally:
         progress.end()
 

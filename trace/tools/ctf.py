@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from typing import IO
 
 from pyemu.trace.grammar import Event
+from pyemu.trace.progress import records
 from pyemu.trace.reader import DROPPED, Record
-from pyemu.trace.tools.common import opened, records
+from pyemu.trace.tools.common import opened
 
 MAGIC = 0xC1FC1FC1
 PACKET_HEADER = struct.Struct("<II")  # magic, stream id

@@ -10,8 +10,9 @@ from itertools import zip_longest
 from typing import Any
 
 from pyemu.trace.formats import as_text
+from pyemu.trace.progress import records
 from pyemu.trace.reader import Record, TraceReader
-from pyemu.trace.tools.common import opened, records
+from pyemu.trace.tools.common import opened
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -2,8 +2,9 @@
 import argparse
 from collections.abc import Iterable
 
+from pyemu.trace.progress import records
 from pyemu.trace.reader import Record, TraceReader
-from pyemu.trace.tools.common import argument_of, bars, declared, opened, records, table, us
+from pyemu.trace.tools.common import argument_of, bars, declared, opened, table, us
 
 PERCENTILES = (50, 90, 99, 99.9)
 

@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from pyemu.trace.formats import US, values
+from pyemu.trace.progress import records
 from pyemu.trace.reader import Record, TraceReader
-from pyemu.trace.tools.common import argument_of, declared, opened, records
+from pyemu.trace.tools.common import argument_of, declared, opened
 from pyemu.trace.tools.latency import key_positions
 
 FIRST_TRACK = 1
