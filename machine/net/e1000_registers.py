@@ -25,7 +25,11 @@ TDBAL, TDBAH, TDLEN, TDH, TDT = 0x3800 // 4, 0x3804 // 4, 0x3808 // 4, 0x3810 //
 TIDV, TXDCTL, TADV, TSPMT = 0x3820 // 4, 0x3828 // 4, 0x382C // 4, 0x3830 // 4
 RXCSUM, MTA, RAL0, RAH0, VFTA = 0x5000 // 4, 0x5200 // 4, 0x5400 // 4, 0x5404 // 4, 0x5600 // 4
 WUC, WUFC, WUS, MANC, IPAV = 0x5800 // 4, 0x5808 // 4, 0x5810 // 4, 0x5820 // 4, 0x5838 // 4
-MTA_COUNT, RA_COUNT, VFTA_COUNT = 128, 16, 128
+IP4AT, IP6AT = 0x5840 // 4, 0x5880 // 4
+MTA_COUNT, RA_COUNT, VFTA_COUNT, IP4AT_COUNT, IP6AT_COUNT = 128, 16, 128, 7, 4
+# The packet buffer's pointers, for diagnosis: head, tail, both saved, count of packets
+RDFH, RDFT, RDFHS, RDFTS, RDFPC = range(0x2410 // 4, 0x2438 // 4, 2)
+TDFH, TDFT, TDFHS, TDFTS, TDFPC = range(0x3410 // 4, 0x3438 // 4, 2)
 
 # Statistics: they stop at their maximum and are cleared by being read
 CRCERRS, MPC = 0x4000 // 4, 0x4010 // 4
@@ -112,13 +116,16 @@ PLAIN = (
     (RDBAL, 1, 0xFFFF_FFF0), (RDBAH, 1, 0xFFFF_FFFF), (RDLEN, 1, 0xF_FF80), (RDH, 1, 0xFFFF),
     (RDT, 1, 0xFFFF), (RDTR, 1, 0xFFFF), (RXDCTL, 1, 0xFFFF_FFFF), (RADV, 1, 0xFFFF),
     (RSRPD, 1, 0xFFF),
+    (RDFH, 1, 0x1FFF), (RDFT, 1, 0x1FFF), (RDFHS, 1, 0x1FFF), (RDFTS, 1, 0x1FFF),
+    (RDFPC, 1, 0x1FFF), (TDFH, 1, 0x7FF), (TDFT, 1, 0x7FF), (TDFHS, 1, 0x1FFF),
+    (TDFTS, 1, 0x1FFF), (TDFPC, 1, 0x1FFF),
     (TXDMAC, 1, 1), (TDBAL, 1, 0xFFFF_FFF0), (TDBAH, 1, 0xFFFF_FFFF), (TDLEN, 1, 0xF_FF80),
     (TDH, 1, 0xFFFF), (TDT, 1, 0xFFFF), (TIDV, 1, 0xFFFF), (TXDCTL, 1, 0xFFFF_FFFF),
     (TADV, 1, 0xFFFF), (TSPMT, 1, 0xFFFF_FFFF),
     (RXCSUM, 1, 0x7FF), (MTA, MTA_COUNT, 0xFFFF_FFFF), (RAL0, 2 * RA_COUNT, 0xFFFF_FFFF),
     (VFTA, VFTA_COUNT, 0xFFFF_FFFF),
     (WUC, 1, 0xFFFF_FFFF), (WUFC, 1, 0xFFFF_FFFF), (WUS, 1, 0xFFFF_FFFF), (IPAV, 1, 0xFFFF_FFFF),
-    (MANC, 1, 0xFFFF_FFFF),
+    (MANC, 1, 0xFFFF_FFFF), (IP4AT, IP4AT_COUNT, 0xFFFF_FFFF), (IP6AT, IP6AT_COUNT, 0xFFFF_FFFF),
 )
 MASKS = {first + i: mask for first, count, mask in PLAIN for i in range(count)}
 

@@ -54,6 +54,12 @@ class Qtest:
     def readw(self, address):
         return self.ask(f"readw {address:#x}")
 
+    def readl(self, address):
+        return self.ask(f"readl {address:#x}")
+
+    def writel(self, address, value):
+        self.ask(f"writel {address:#x} {value:#x}")
+
     def writeb(self, address, value):
         self.ask(f"writeb {address:#x} {value:#x}")
 
