@@ -25,6 +25,8 @@ from pyemu.trace.hooks import (
 )
 from pyemu.warp import Warp
 
+RTC_PATH = "/machine/unattached/device[9]"  # where QEMU's object tree has the clock
+
 
 class Runner:
     """One machine and the thread that executes it.
@@ -183,6 +185,9 @@ class Runner:
 
     def exit_request(self, status: int) -> None:
         self._request(lambda: self._end(status))
+
+    def rtc_change(self, offset: int) -> None:
+        self._tell("RTC_CHANGE", **{"offset": offset, "qom-path": RTC_PATH})
 
     def _request(self, action: Callable[[], None]) -> None:
         self._requests.append(action)

@@ -7,7 +7,7 @@ Sources: Motorola MC146818A datasheet; 82371AB (290562) 6.3, RTC registers; ACPI
 the century. The daylight-saving bit is kept but has no effect, as in QEMU and in later chipsets.
 """
 import datetime
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from pyemu.clock import SECOND, Clock
 from pyemu.machine.chip import Chip
@@ -70,12 +70,16 @@ class Rtc(Chip):
     epoch: what the clock shows at virtual time 0, in seconds since 1970 (UTC or local time,
     whichever the guest expects).
     cmos: contents of CMOS bytes other than the clock's registers.
+    on_change(offset): the guest has set the time, to so many seconds after what it was from epoch.
     """
 
     STATE = ("index", "nmi_masked", "ram", "base", "phase", "weekday_shift", "checked")
 
-    def __init__(self, clock: Clock, irq: Line, epoch: int, cmos: Mapping[int, int]):
+    def __init__(self, clock: Clock, irq: Line, epoch: int, cmos: Mapping[int, int],
+                 on_change: Callable[[int], None] = lambda offset: None):
         self.clock = clock
+        self.epoch = epoch
+        self.on_change = on_change
         self.irq = irq
         self.timer = clock.timer(self._event, "rtc")
         self.index = 0
@@ -201,6 +205,7 @@ class Rtc(Chip):
         self.base = seconds - self._chain() // SECOND
         weekday = (seconds // DAY_SECONDS + EPOCH_WEEKDAY) % 7 + 1
         self.weekday_shift = (self._decode(ram[WEEKDAY]) - weekday) % 7
+        self.on_change(seconds - self.epoch - self.clock.now() // SECOND)
 
     def _seconds(self, chain: int) -> int:
         return self.base + chain // SECOND

@@ -116,7 +116,8 @@ class Pc(Chip):
         # Time
         self.pit = ports.map(*layout.PIT, Pit(clock, irq(layout.IRQ_TIMER)))
         ports.map(*layout.PORT_61, self.pit.port61)
-        self.rtc = ports.map(*layout.RTC, Rtc(clock, irq(layout.IRQ_RTC), parts.epoch, parts.cmos))
+        self.rtc = ports.map(*layout.RTC, Rtc(clock, irq(layout.IRQ_RTC), parts.epoch, parts.cmos,
+                                              system.rtc_change))
 
         # Keyboard and mouse, A20, serial ports, consoles
         self.keyboard, self.mouse = Keyboard(), Mouse()

@@ -19,3 +19,6 @@ class System(Protocol):
 
     def exit_request(self, status: int) -> None:
         """End the emulator with this exit status."""
+
+    def rtc_change(self, offset: int) -> None:
+        """The guest has set its clock, to so many seconds after the one it started with."""

@@ -1,5 +1,6 @@
 """The host's side of a character device: reads one descriptor, writes one, on the I/O thread."""
 import os
+from collections.abc import Callable
 from typing import Protocol
 
 from pyemu.chardev.loop import IoLoop
@@ -14,6 +15,9 @@ class Target(Protocol):
     """Where input goes: a FrontEnd, or the Mux before several."""
 
     def opened(self) -> None: ...
+    def closed(self) -> None: ...
+    def when_done(self, function: Callable[[], None]) -> None: ...
+    def send_break(self) -> None: ...
     def room(self) -> int: ...
     def receive(self, data: bytes) -> None: ...
 
@@ -33,6 +37,7 @@ class Backend:
         self.source: int | None = None
         self.sink: int | None = None
         self.stopped = False
+        self._in_use = False
         self._paused = False
 
     @property
@@ -56,6 +61,7 @@ class Backend:
 
     def connect(self, source: int | None, sink: int | None) -> None:
         """Read from and write to these descriptors from now on; None: neither."""
+        before, self._in_use = self._in_use, source is not None or sink is not None
         for fd in (self.source, self.sink):
             if fd is not None:
                 self.loop.watch(fd)
@@ -63,8 +69,10 @@ class Backend:
         self._paused = False
         self.output.connect(sink)
         self._watch()
-        if self.target and (source is not None or sink is not None):
+        if self.target and self._in_use:
             self.target.opened()
+        elif self.target and before:
+            self.target.closed()
 
     def resume(self) -> None:
         """The target has room again. From any thread."""

@@ -17,7 +17,8 @@ class FrontEnd:
 
     The owner sets `on_readable()`, called by way of `post` when there is something to read, and
     if it cares `on_break()` (the user sent a break), `on_open()` (somebody is at the other end
-    from now on) and `on_focus(gained)` (what they type comes here, or no longer).
+    from now on), `on_close()` (they have gone) and `on_focus(gained)` (what they type comes here,
+    or no longer).
     """
 
     def __init__(self, write: Callable[[bytes], None], post: Callable[[Callable], None]):
@@ -25,6 +26,7 @@ class FrontEnd:
         self.on_readable: Callable[[], None] = _nothing
         self.on_break: Callable[[], None] = _nothing
         self.on_open: Callable[[], None] = _nothing
+        self.on_close: Callable[[], None] = _nothing
         self.on_focus: Callable[[bool], None] = _nothing
         self.on_room: Callable[[], None] = _nothing  # the back end's: reads made room again
         self._post = post
@@ -70,6 +72,13 @@ class FrontEnd:
         self._post(lambda: self.on_open())
         if focus:
             self.set_focus(True)
+
+    def when_done(self, function: Callable[[], None]) -> None:
+        """Call `function` on the owner's thread after what it makes of the input so far."""
+        self._post(function)
+
+    def closed(self) -> None:
+        self._post(lambda: self.on_close())
 
     def set_focus(self, gained: bool) -> None:
         self._post(lambda: self.on_focus(gained))

@@ -23,7 +23,7 @@ class Mux:
             b"h": (self._help, "print this help"),
             b"x": (self._quit, "exit emulator"),
             b"t": (self._toggle_stamps, "toggle console timestamps"),
-            b"b": (self._send_break, "send break (magic sysrq)"),
+            b"b": (self.send_break, "send break (magic sysrq)"),
             b"c": (self._switch, "switch between console and monitor"),
             b"\1": (self._send_escape, "sends C-a"),
         }
@@ -51,6 +51,13 @@ class Mux:
     def opened(self) -> None:
         for front_end in self._front_ends:
             front_end.opened(focus=front_end is self._front_ends[self._focus])
+
+    def when_done(self, function: Callable[[], None]) -> None:
+        self._front_ends[self._focus].when_done(function)
+
+    def closed(self) -> None:
+        for front_end in self._front_ends:
+            front_end.closed()
 
     def room(self) -> int:
         return self._front_ends[self._focus].room()
@@ -91,7 +98,7 @@ class Mux:
             self._stamps_since = time.monotonic() if self._stamps_since is None else None
             self._line_start = False
 
-    def _send_break(self) -> None:
+    def send_break(self) -> None:
         self._front_ends[self._focus].send_break()
 
     def _send_escape(self) -> None:

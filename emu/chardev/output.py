@@ -36,11 +36,13 @@ class Output:
         self._fd: int | None = None
         self._chunk = LIMIT
         self._patient = True
+        self._on_written: Callable[[], None] | None = None
 
     def connect(self, fd: int | None) -> None:
         """Use another descriptor, or none. On the I/O thread, or before the loop runs."""
         with self._progress:
             self._fd = fd
+            self._on_written = None
             self.blocked = False
             if fd is None:
                 self._gathered.clear()
@@ -87,6 +89,14 @@ class Output:
                 self._set_blocked(True)
                 return
         self._set_blocked(False)
+        if self._on_written:
+            function, self._on_written = self._on_written, None
+            function()
+
+    def when_written(self, function: Callable[[], None]) -> None:
+        """Call `function` as soon as nothing waits, if the descriptor stays. On the I/O thread."""
+        self._on_written = function
+        self._on_gathered()
 
     def release(self) -> None:
         """Let nobody wait any more: from now on the buffer grows beyond its limit."""

@@ -95,6 +95,13 @@ class Chardevs:
         self.loop.ask(backend.stop)
         backend.close()
 
+    def send_break(self, ident: str) -> bool:
+        """As if it came in by the device; False if there is none of that name."""
+        backend = self._backends.get(ident)
+        if backend and backend.target:
+            backend.target.send_break()
+        return backend is not None
+
     def release_writers(self) -> None:
         """Let nobody wait for a slow reader any more: the machine is about to end."""
         for backend in self._opened:

@@ -1,6 +1,7 @@
 """A stream socket, TCP or Unix, as server for one client at a time or as client."""
 import os
 import socket
+from functools import partial
 
 from pyemu.chardev.backend import Backend
 from pyemu.report import complain
@@ -46,15 +47,27 @@ class Socket(Backend):
             os.unlink(self.config.path)
 
     def on_end_of_input(self) -> None:
-        self.connect(None, None)
-        if self._peer:
-            self._peer.close()
-            self._peer = None
-        if self._listener:
-            self._listen()
+        """The peer has said everything: it goes when what it has asked for is answered."""
+        super().on_end_of_input()
+        peer = self._peer
+        written = partial(self.output.when_written, partial(self._lose, peer))
+        if self.target:
+            self.target.when_done(lambda: self.loop.call(written))
+        else:
+            written()
 
     def on_write_error(self, error: OSError) -> None:
-        self.on_end_of_input()
+        self._lose(self._peer)
+
+    def _lose(self, peer: socket.socket | None) -> None:
+        if peer is not self._peer:
+            return  # it has gone already
+        self.connect(None, None)
+        if peer:
+            peer.close()
+            self._peer = None
+        if self._listener and not self.stopped:
+            self._listen()
 
     def _connected(self) -> socket.socket:
         if self.config.kind == "tcp":

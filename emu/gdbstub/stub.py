@@ -54,6 +54,7 @@ class Stub:
         self._description = registers.description().encode()
         self._front_end = chardevs.attach(ident, self._queue.put)
         self._front_end.on_open = self._on_open
+        self._front_end.on_close = self._on_close
         self._front_end.on_readable = self._read
         self._thread = threading.Thread(target=self._main, name="gdb", daemon=True)
         runner.on_state.append(self._on_state)
@@ -90,7 +91,11 @@ class Stub:
         self._last = b""
         self._waiting = False
         self.runner.pause()
-        self.call(self.target.remove_all)  # those of one who has gone without a word
+
+    def _on_close(self) -> None:
+        """The client has gone, perhaps without a word: nothing stops the machine for it."""
+        self._waiting = False
+        self.call(self.target.remove_all)
 
     def _on_state(self, state: RunState) -> None:
         """On the vCPU's thread."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pyemu.machine.block.drive import Drive
     from pyemu.monitor.monitor import Monitor
 
-NO_UUID = bytes(16)
+NO_UUID = str(UUID(int=0))
 CACHE_MODES = {"none": "writeback, direct", "directsync": "writethrough, direct",
                "unsafe": "writeback, ignore flushes"}
 
@@ -106,7 +106,7 @@ def numa(monitor: Monitor, arguments: list[str]) -> str:
 
 
 def uuid(monitor: Monitor, arguments: list[str]) -> str:
-    return str(UUID(bytes=NO_UUID))
+    return NO_UUID
 
 
 def show_registers(monitor: Monitor, arguments: list[str]) -> str:

@@ -1,7 +1,7 @@
 """Commands that steer the machine: stop, cont, reset, the power button, keys."""
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pyemu.config import UserError
 from pyemu.machine import cmos
@@ -35,14 +35,24 @@ def power_down(monitor: Monitor, arguments: list[str]) -> str:
     return ""
 
 
+def send_break(monitor: Monitor, arguments: list[str]) -> str:
+    if not monitor.chardevs.send_break(arguments[0]):
+        raise CommandError(f"Error: Chardev '{arguments[0]}' not found")
+    return ""
+
+
 def nmi(monitor: Monitor, arguments: list[str]) -> str:
-    """The button for it, which is at LINT1 of the local APIC."""
+    inject_nmi(monitor.runner)
+    return ""
+
+
+def inject_nmi(runner: Any) -> None:
+    """Press the button for it, which is at LINT1 of the local APIC."""
     def press() -> None:
         for level in (True, False):
-            monitor.runner.machine.lapic.lint1(level)
+            runner.machine.lapic.lint1(level)
 
-    monitor.runner.call(press)
-    return ""
+    runner.call(press)
 
 
 def boot_set(monitor: Monitor, arguments: list[str]) -> str:
@@ -90,6 +100,7 @@ def cpu(monitor: Monitor, arguments: list[str]) -> str:
 COMMANDS = (
     Command("boot_set", "bootdevice", "define new values for the boot device list", boot_set,
             required=1),
+    Command("chardev-send-break", "id", "send a break on chardev", send_break, required=1),
     Command("cpu", "index", "set the default CPU", cpu, required=1, kinds="n"),
     Command("gdbserver", "[device]",
             f"start gdbserver on given device (default '{GDB_DEVICE}'), stop with 'none'",

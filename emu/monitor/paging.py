@@ -22,7 +22,8 @@ ADDRESS = 0xF_FFFF_FFFF_F000  # bits of an entry
 SIGN, UPPER = 1 << 47, 0xFFFF << 48  # of 48-bit virtual addresses
 FLAGS = (("X", NO_EXECUTE), ("G", 1 << 8), ("P", LARGE), ("D", 1 << 6), ("A", 1 << 5),
          ("C", 1 << 4), ("T", 1 << 3), ("U", USER), ("W", WRITABLE))  # as `info tlb` shows them
-MOST = 1 << 19  # entries looked at: tables that lead back to themselves have no end
+MOST = 1 << 19  # entries in one answer: tables that lead back to themselves have no end
+TABLE = 32  # entries that a table counts for, so that empty ones have an end, too
 
 
 class Layout(NamedTuple):
@@ -59,16 +60,21 @@ def pages(cpu: Any, read: Callable[[int, int], bytes]) -> Iterator[Page]:
     form = layout(cpu)
     kind = "I" if form.entry == 4 else "Q"
 
-    budget = iter(range(MOST))
+    left = MOST
 
     def walk(table: int, level: int, base: int, allowed: int) -> Iterator[Page]:
         shift = form.shifts[level]
         number = 1 << (form.shifts[level - 1] if level else form.limit) - shift
         last = level == len(form.shifts) - 1
+        nonlocal left
+        left -= TABLE
         entries = struct.unpack(f"<{number}{kind}", read(table, number * form.entry))
         for index, entry in enumerate(entries):
-            if not entry & PRESENT or next(budget, None) is None:
+            if not entry & PRESENT:
                 continue
+            if left <= 0:
+                return
+            left -= 1
             virtual = base | index << shift
             # The topmost of PAE's three levels has no such bits: what is below decides.
             bare = form.limit == 32 and form.entry == 8 and level == 0

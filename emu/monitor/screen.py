@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 DEVICES = ("VGA", "vga")
 DEFAULT_FORMAT = "ppm"
+MOUSE_NAME = "QEMU PS/2 Mouse"
 KEYBOARD, MOUSE = 1, 2  # the indices that QEMU gives them
 BUTTONS = ((1, ps2_mouse.LEFT), (2, ps2_mouse.MIDDLE), (4, ps2_mouse.RIGHT))  # bits of the state
 
@@ -77,7 +78,7 @@ def mouse_set(monitor: Monitor, arguments: list[str]) -> str:
 
 
 def mice(monitor: Monitor, arguments: list[str]) -> str:
-    return f"* Mouse #{MOUSE}: QEMU PS/2 Mouse"
+    return f"* Mouse #{MOUSE}: {MOUSE_NAME}"
 
 
 def _number(word: str) -> int:

@@ -7,6 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from pyemu.monitor.qmp.schema import SCHEMA
+
+from ..guests.harness import assemble
 
 OURS = [Path(sys.executable).parent / "pyemu"]
 QEMU = ["qemu-system-x86_64", "-M", "pc"]
@@ -57,6 +60,11 @@ tRUE
 {"execute":"human-monitor-command","arguments":{"command-line":"info name","cpu-index":7}}
 {"execute":"human-monitor-command","arguments":{"command-line":"info name","cpu-index":0.5}}
 {"execute":"query-target"}
+{"execute":"query-uuid"}
+{"execute":"query-mice"}
+{"execute":"query-hotpluggable-cpus"}
+{"execute":"inject-nmi"}
+{"execute":"chardev-send-break","arguments":{"id":"nosuch"}}
 {"execute":"query-memory-size-summary"}
 {"execute":"send-key"}
 {"execute":"send-key","arguments":{"keys":[{"type":"qcode","data":"a"}]}}
@@ -119,6 +127,58 @@ def answers(command, text):
 def test_the_same_answers():
     # The last stray character of a line is skipped with what follows, so lines are independent.
     assert answers(OURS, CONVERSATION) == answers(QEMU, CONVERSATION)
+
+
+def test_the_same_complaints_of_every_command():
+    text = "".join(json.dumps({"execute": name, "arguments": arguments}) + "\n"
+                   for name, (taken, _) in SCHEMA.commands.items() if name != "qmp_capabilities"
+                   for arguments in ({"nosuch": 1}, *wrong_arguments(taken)))
+    text = '{"execute":"qmp_capabilities"}\n' + text
+    assert text.count("\n") > 50
+    assert answers(OURS, text) == answers(QEMU, text)
+
+
+def wrong_arguments(taken):
+    """Each argument that a command needs, of a type that no command takes there."""
+    return [{member.name: None} for member in taken.members if not member.optional]
+
+
+CLOCK = """
+        mov ax, 0x8b0b          ; register B: SET, the year 2030, and go on
+        call store
+        mov ax, 0x3009
+        call store
+        mov ax, 0x020b
+        call store
+        mov ax, 0x1002          ; ten minutes past
+        call store
+        hlt
+store:  out 0x70, al
+        mov al, ah
+        out 0x71, al
+        ret
+        times 510 - ($ - $$) db 0
+        dw 0xaa55
+"""
+
+
+def test_the_guest_sets_its_clock(tmp_path):
+    (tmp_path / "disk").write_bytes(assemble(CLOCK, 16, 0x7c00))
+    changes = []
+    for command in (OURS, QEMU):
+        with speaking([*command, "-rtc", "base=2020-01-01T12:00:00",
+                       "-drive", f"file={tmp_path}/disk,format=raw,snapshot=on"]) as process:
+            process.stdin.write(b'{"execute":"qmp_capabilities"}{"execute":"cont"}')
+            process.stdin.flush()
+            found = []
+            while len(found) < 2:
+                message = json.loads(process.stdout.readline())
+                if message.get("event") == "RTC_CHANGE":
+                    found.append(message["data"])
+        offset = found[0]["offset"]  # off by one where a second begins between
+        assert offset in range(315619200 - 2, 315619200 + 3)
+        changes.append([{**data, "offset": data["offset"] - offset} for data in found])
+    assert changes[0] == changes[1]
 
 
 def schema(command):

@@ -336,6 +336,63 @@ def test_unix_server_takes_one_client_after_the_other(owner, tmp_path):
     assert not os.path.exists(path)
 
 
+def test_a_peer_that_has_nothing_more_to_say_is_still_answered(owner, tmp_path):
+    device = owner("unix", path=str(tmp_path / "s"), server=True, wait=False)
+    closed = threading.Event()
+    device.front.on_close = closed.set
+    answer = b"x" * 1_000_000  # more than a socket takes at once
+
+    def serve():
+        while not closed.is_set():
+            device.posted.get(timeout=5)()
+
+    for _ in range(2):
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5)
+            client.connect(str(tmp_path / "s"))
+            client.send(b"question")
+            client.shutdown(socket.SHUT_WR)
+            device.expect(b"question")
+            device.front.write(answer)
+            closed.clear()
+            server = threading.Thread(target=serve)
+            server.start()
+            with client.makefile("rb") as file:
+                assert file.read() == answer
+            server.join()
+
+
+def test_one_is_added_and_removed_while_the_others_run(owner, tmp_path):
+    device = owner("null")
+    path = tmp_path / "more"
+    config = ChardevConfig("more", "unix", "gdbserver", path=str(path), server=True, wait=False)
+    for _ in range(2):
+        device.chardevs.add(config)
+        front = device.chardevs.attach("more", device.posted.put)
+        device.chardevs.begin("more")
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(path))
+            client.send(b"hello")
+            while not (got := front.read(100)):
+                device.posted.get(timeout=5)()
+            assert got == b"hello"
+            device.chardevs.remove("more")
+        assert not path.exists()
+    with pytest.raises(UserError, match="Could not open"):
+        device.chardevs.add(ChardevConfig("more", "unix", "gdbserver", path="/nosuch/x",
+                                          server=True))
+
+
+def test_a_break_by_name(owner):
+    device = owner("null")
+    breaks = []
+    device.front.on_break = lambda: breaks.append(True)
+    assert device.chardevs.send_break("dev")
+    assert not device.chardevs.send_break("nosuch")
+    device.posted.get(timeout=5)()
+    assert breaks == [True]
+
+
 def test_tcp_client(owner):
     with socket.create_server(("localhost", 0)) as server:
         device = owner("tcp", host="localhost", port=server.getsockname()[1])

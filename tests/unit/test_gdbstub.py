@@ -243,3 +243,14 @@ def test_answers(gdb, packet, answer):
 def test_monitor_commands(gdb):
     sent = gdb.send(framed(b"qRcmd," + b"info status".hex().encode()))
     assert sent == b"+" + framed(b"O" + b"VM status: paused\n".hex().encode()) + framed(b"OK")
+
+
+def test_a_client_that_vanishes_takes_its_breakpoints_along():
+    gdb = Client()
+    assert gdb.ask("Z0,1000,1") == gdb.ask("Z2,2000,4") == "OK"
+    assert gdb.ask("c") is None
+    gdb.front_end.closed()
+    gdb.run()
+    assert gdb.cpu.breakpoints == gdb.cpu.watchpoints == []
+    gdb.runner.pause()
+    assert gdb.run() == b""  # nobody waits for a stop any more

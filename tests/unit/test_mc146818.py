@@ -259,3 +259,13 @@ def test_save_and_load(clock, rig):
     assert other.rtc.save() == rig.rtc.save() and other.time() == rig.time()
     clock.advance(seconds=1)
     assert other.rtc.irq.level
+
+
+def test_the_guest_sets_the_time_and_the_host_hears_of_it(clock):
+    offsets = []
+    rtc = Rtc(clock, Line(lambda level: None), timegm((2020, 1, 1, 12, 0, 0)), {}, offsets.append)
+    clock.advance(seconds=5)
+    for index, value in ((B, SET | HOUR_24), (YEAR, 0x30), (B, HOUR_24), (MINUTES, 0x10)):
+        rtc.write(0, 1, index)
+        rtc.write(1, 1, value)
+    assert offsets == [315619200, 315619800]

@@ -249,9 +249,9 @@ def test_query_commands_and_schema_agree(client):
     commands = {entry["name"] for entry in client.execute("query-commands")}
     entries = client.execute("query-qmp-schema")
     assert commands == {entry["name"] for entry in entries if entry["meta-type"] == "command"}
-    assert {"STOP", "RESUME", "RESET", "SHUTDOWN", "POWERDOWN", "DEVICE_TRAY_MOVED",
-            "VNC_CONNECTED", "VNC_INITIALIZED", "VNC_DISCONNECTED",
-            "GUEST_PANICKED", "GUEST_CRASHLOADED"} == {
+    assert {"STOP", "RESUME", "RESET", "SHUTDOWN", "POWERDOWN", "RTC_CHANGE",
+            "DEVICE_TRAY_MOVED", "VNC_CONNECTED", "VNC_INITIALIZED",
+            "VNC_DISCONNECTED", "GUEST_PANICKED", "GUEST_CRASHLOADED"} == {
         entry["name"] for entry in entries if entry["meta-type"] == "event"}
     defined = {entry["name"] for entry in entries}
     assert len(defined) == len(entries)

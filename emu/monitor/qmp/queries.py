@@ -7,9 +7,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pyemu import __version__
+from pyemu.config import DEFAULT_CPU
+from pyemu.cpu_models import MODELS
 from pyemu.machine.block.cache import CACHES
-from pyemu.monitor import blockstats, devices
+from pyemu.monitor import blockstats, devices, info, screen
 from pyemu.monitor.qmp.schema import SCHEMA, VERSION
+from pyemu.options.chardevs import KEYS
 
 if TYPE_CHECKING:
     from pyemu.config import DriveConfig
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from pyemu.machine.block.drive import Drive
     from pyemu.monitor.qmp.session import Session
 
+CPU_PLACE = {"socket-id": 0, "core-id": 0, "thread-id": 0}
 CPU_PATH = "/machine/unattached/device[0]"  # where QEMU's object tree has the first CPU
 BLOCK = 512  # bytes, stat's unit
 
@@ -58,12 +62,43 @@ def target(session: Session) -> dict[str, Any]:
 def machines(session: Session) -> list[dict[str, Any]]:
     return [{"name": "pc", "is-default": True, "cpu-max": 1, "hotpluggable-cpus": False,
              "numa-mem-supported": False, "deprecated": False,
-             "default-cpu-type": "qemu64-x86_64-cpu", "default-ram-id": "pc.ram"}]
+             "default-cpu-type": cpu_type(DEFAULT_CPU), "default-ram-id": "pc.ram"}]
 
 
 def cpus(session: Session) -> list[dict[str, Any]]:
     return [{"cpu-index": 0, "qom-path": CPU_PATH, "thread-id": session.runner.thread_id,
-             "props": {"socket-id": 0, "core-id": 0, "thread-id": 0}, "target": "x86_64"}]
+             "props": CPU_PLACE, "target": "x86_64"}]
+
+
+def cpu_places(session: Session) -> list[dict[str, Any]]:
+    return [{"type": cpu_type(session.config.cpu_model), "vcpus-count": 1, "props": CPU_PLACE,
+             "qom-path": CPU_PATH}]
+
+
+def cpu_models(session: Session) -> list[dict[str, Any]]:
+    return [{"name": model, "typename": cpu_type(model), "static": False, "deprecated": False}
+            for model in MODELS]
+
+
+def cpu_type(model: str) -> str:
+    return f"{model}-x86_64-cpu"
+
+
+def current_machine(session: Session) -> dict[str, Any]:
+    return {"wakeup-suspend-support": False}
+
+
+def uuid(session: Session) -> dict[str, Any]:
+    return {"UUID": info.NO_UUID}
+
+
+def mice(session: Session) -> list[dict[str, Any]]:
+    return [{"name": screen.MOUSE_NAME, "index": screen.MOUSE, "current": True,
+             "absolute": False}]
+
+
+def chardev_kinds(session: Session) -> list[dict[str, Any]]:
+    return [{"name": name} for name in KEYS]
 
 
 def memory_size(session: Session) -> dict[str, Any]:
@@ -117,6 +152,12 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "query-target": target,
     "query-machines": machines,
     "query-cpus-fast": cpus,
+    "query-hotpluggable-cpus": cpu_places,
+    "query-cpu-definitions": cpu_models,
+    "query-current-machine": current_machine,
+    "query-uuid": uuid,
+    "query-mice": mice,
+    "query-chardev-backends": chardev_kinds,
     "query-memory-size-summary": memory_size,
     "query-chardev": chardevs,
     "query-block": block,

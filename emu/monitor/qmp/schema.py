@@ -17,6 +17,7 @@ event GUEST_PANICKED(action=GuestPanicAction)
 event GUEST_CRASHLOADED(action=GuestPanicAction)
 event RESET(guest=bool reason=ShutdownCause)
 event SHUTDOWN(guest=bool reason=ShutdownCause)
+event RTC_CHANGE(offset=int qom-path=str)
 
 enum QmpCapability: oob
 command qmp_capabilities(enable?=[QmpCapability])
@@ -47,6 +48,7 @@ command stop()
 command cont()
 command system_reset()
 command system_powerdown()
+command inject-nmi()
 command quit()
 
 struct NameInfo: name?=str
@@ -63,6 +65,14 @@ struct CpuInstanceProperties: socket-id?=int core-id?=int thread-id?=int
 struct CpuInfoFast: cpu-index=int qom-path=str thread-id=int props?=CpuInstanceProperties
   target=SysEmuTarget
 command query-cpus-fast() -> [CpuInfoFast]
+struct HotpluggableCPU: type=str vcpus-count=int props=CpuInstanceProperties qom-path?=str
+command query-hotpluggable-cpus() -> [HotpluggableCPU]
+struct CpuDefinitionInfo: name=str static=bool typename=str deprecated=bool
+command query-cpu-definitions() -> [CpuDefinitionInfo]
+struct CurrentMachineParams: wakeup-suspend-support=bool
+command query-current-machine() -> CurrentMachineParams
+struct UuidInfo: UUID=str
+command query-uuid() -> UuidInfo
 struct MemoryInfo: base-memory=int plugged-memory?=int
 command query-memory-size-summary() -> MemoryInfo
 command memsave(val=int size=int filename=str cpu-index?=int)
@@ -72,6 +82,9 @@ command set_link(name=str up=bool)
 
 struct ChardevInfo: label=str filename=str frontend-open=bool
 command query-chardev() -> [ChardevInfo]
+struct ChardevBackendInfo: name=str
+command query-chardev-backends() -> [ChardevBackendInfo]
+command chardev-send-break(id=str)
 struct BlockdevCacheInfo: writeback=bool direct=bool no-flush=bool
 struct ImageInfo: filename=str format=str virtual-size=int actual-size?=int
 enum BlockdevDetectZeroesOptions: off on unmap
@@ -129,6 +142,9 @@ struct InputMoveEventWrapper: data=InputMoveEvent
 union InputEvent type: type=InputEventKind | key=InputKeyEventWrapper btn=InputBtnEventWrapper
   rel=InputMoveEventWrapper abs=InputMoveEventWrapper
 command input-send-event(device?=str head?=int events=[InputEvent])
+
+struct MouseInfo: name=str index=int current=bool absolute=bool
+command query-mice() -> [MouseInfo]
 
 enum ImageFormat: ppm png
 command screendump(filename=str device?=str head?=int format?=ImageFormat)

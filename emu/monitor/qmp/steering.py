@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pyemu.machine import ps2_mouse
 from pyemu.machine.keymap import NUMBERS
-from pyemu.monitor import memory, network, saving
+from pyemu.monitor import machine, memory, network, saving
 from pyemu.monitor.command import CommandError
 from pyemu.monitor.keys import HOLD, MILLISECOND, schedule
 from pyemu.monitor.qmp.types import QmpError
@@ -37,6 +37,15 @@ def reset(session: Session) -> None:
 
 def power_down(session: Session) -> None:
     session.runner.powerdown()
+
+
+def inject_nmi(session: Session) -> None:
+    machine.inject_nmi(session.runner)
+
+
+def send_break(session: Session, id: str) -> None:
+    if not session.chardevs.send_break(id):
+        raise QmpError(f"Chardev '{id}' not found")
 
 
 def leave(session: Session) -> None:
@@ -128,6 +137,8 @@ COMMANDS: dict[str, Callable[..., Any]] = {
     "cont": resume,
     "system_reset": reset,
     "system_powerdown": power_down,
+    "inject-nmi": inject_nmi,
+    "chardev-send-break": send_break,
     "quit": leave,
     "human-monitor-command": human,
     "send-key": send_key,
