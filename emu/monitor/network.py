@@ -26,7 +26,10 @@ def switch_link(monitor: Monitor, arguments: list[str]) -> str:
     name, state = arguments
     if state not in ("on", "off"):
         raise UsageError("Expected 'on' or 'off'")
-    set_link(monitor, name, state == "on")
+    try:
+        set_link(monitor, name, state == "on")
+    except CommandError as error:
+        raise CommandError(f"Error: {error}") from None
     return ""
 
 

@@ -20,12 +20,14 @@ EXTRANEOUS = "extraneous characters at the end of line"
 HMP = {  # command: a right use, what it says; a wrong one, what that says
     "boot_set": ("boot_set cd", "^boot device list now set to cd", "boot_set z",
                  "^Invalid boot device 'z'"),
-    "change": ("change vnc password secret", "^$", "change", "string expected"),
+    "change": ("change vnc password secret", "^$", "change",
+               "block device name expected"),
     "chardev-send-break": ("chardev-send-break com1", "^$", "chardev-send-break nosuch",
                            "^Error: Chardev 'nosuch' not found"),
     "commit": ("commit all", "^$", "commit nosuch", "^Device 'nosuch' not found"),
     "cont|c": ("cont", "^$", "cont x", EXTRANEOUS),
     "cpu": ("cpu 0", "^$", "cpu 1", "^invalid CPU index"),
+    "eject": ("eject ide1-cd0", "^$", "eject nosuch", "^Error: Device 'nosuch' not found"),
     "expire_password": ("expire_password vnc never", "^$", "expire_password", "string expected"),
     "gdbserver": ("gdbserver unix:gdb,server=on", "^Waiting for gdb connection on device 'unix:gdb",
                   "gdbserver nosuch", "not open gdbserver on device 'nosuch'"),
@@ -52,6 +54,8 @@ HMP = {  # command: a right use, what it says; a wrong one, what that says
     "screendump": ("screendump screen -f png", "^$", "screendump x -f gif",
                    "^Error: invalid parameter value: gif"),
     "sendkey": ("sendkey ctrl-alt-f1", "^$", "sendkey nosuch", "^invalid parameter: nosuch"),
+    "set_link": ("set_link e1000.0 on", "^$", "set_link nosuch on",
+                 "^Error: Device 'nosuch' not found"),
     "set_password": ("set_password vnc secret", "^$", "set_password", "string expected"),
     "stop|s": ("stop", "^$", "stop x", EXTRANEOUS),
     "sum": ("sum 0xf0000 16", r"^\d{5}", "sum 0 -1", "integer is for 32-bit values"),
@@ -66,7 +70,8 @@ HMP = {  # command: a right use, what it says; a wrong one, what that says
     "quit|q": ("", "", "quit x", EXTRANEOUS),  # the right use is the end
 }
 INFO = {  # what each says
-    "block": "^$", "chardev": r"compat_monitor0: filename=stdio", "cpus": r"^\* CPU #0: thread_id=",
+    "block": r"^ide1-cd0: \[not inserted\]", "blockstats": "^ide1-cd0: rd_bytes=",
+    "chardev": r"compat_monitor0: filename=stdio", "cpus": r"^\* CPU #0: thread_id=",
     "history": "^0: '", "irq": r"^IRQ statistics for ioapic:\n", "kvm": "^kvm support: disabled",
     "lapic": "^dumping local APIC state for CPU 0 ", "mem": "^PG disabled",
     "memory_size_summary": "^base memory: 33554432", "mice": r"^\* Mouse #2: QEMU PS/2 Mouse",
@@ -86,7 +91,7 @@ PLAIN = (  # those that take nothing
     "query-target", "query-machines", "query-cpus-fast", "query-hotpluggable-cpus",
     "query-cpu-definitions", "query-current-machine", "query-uuid", "query-memory-size-summary",
     "query-chardev", "query-chardev-backends", "query-block", "query-pci", "query-mice",
-    "query-vnc", "query-vnc-servers", "quit")
+    "query-vnc", "query-vnc-servers", "query-blockstats", "quit")
 KEY = {"type": "qcode", "data": "a"}
 QMP = {  # right arguments of each command; all take wrong ones the same way
     "qmp_capabilities": None,  # has been given, and is an error from then on
@@ -94,6 +99,11 @@ QMP = {  # right arguments of each command; all take wrong ones the same way
     "memsave": {"val": 0, "size": 16, "filename": "virtual"},
     "pmemsave": {"val": 0, "size": 16, "filename": "physical"},
     "chardev-send-break": {"id": "com1"},
+    "eject": {"device": "ide1-cd0", "force": True},
+    "blockdev-open-tray": {"device": "ide1-cd0"},
+    "blockdev-close-tray": {"device": "ide1-cd0"},
+    "blockdev-change-medium": {"device": "ide1-cd0", "filename": "disc.iso", "format": "raw"},
+    "set_link": {"name": "e1000.0", "up": True},
     "send-key": {"keys": [KEY], "hold-time": 1},
     "input-send-event": {"events": [{"type": "key", "data": {"key": KEY, "down": False}}]},
     "screendump": {"filename": "screen"},
@@ -108,7 +118,9 @@ QMP = {  # right arguments of each command; all take wrong ones the same way
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("machine")
+    folder = tmp_path_factory.mktemp("machine")
+    (folder / "disc.iso").write_bytes(bytes(1 << 16))
+    return folder
 
 
 @pytest.fixture(scope="module")
