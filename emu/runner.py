@@ -153,7 +153,7 @@ class Runner:
 
     def tell(self, event: str, data: dict[str, Any]) -> None:
         """Something has happened outside the machine that `on_event` is to hear of."""
-        if threading.current_thread() is self._thread:
+        if threading.current_thread() is self._thread or not self._thread.is_alive():
             self._tell(event, **data)
         else:
             self.post(lambda: self._tell(event, **data))

@@ -42,7 +42,7 @@ def _do(session: Session, device: str | None, ident: str | None,
             try:
                 action(session.runner.machine.drives, drive.name)
             except DriveError as error:
-                raise QmpError(str(error)) from None
+                raise QmpError(str(error).partition("\n")[0]) from None  # the rest is a hint
             return
     raise QmpError(f"Device '{device or ident}' not found", "DeviceNotFound")
 
