@@ -43,6 +43,7 @@ class VgaMemory:
         self.registers = registers
         self.dispi = dispi
         self.bytes = memoryview(vram).cast("B")
+        self.pairs = self.bytes.cast("H")
         self.words = self.bytes.cast("I")
         self.latch = 0
         self.update()
@@ -102,9 +103,11 @@ class VgaMemory:
 
     def _read_odd_even(self, address: int, size: int) -> int:
         pair = self.registers.graphics[register.READ_MAP] & HIGH_PAIR
-        if size == 2 and not address & 1:
-            at = address << 1 | pair
-            return int.from_bytes(self.bytes[at:at + 2], "little")
+        if size > 1 and not address & 1:
+            at = address | pair >> 1
+            if size == 2:
+                return self.pairs[at]
+            return self.pairs[at] | self.pairs[at + 2] << 16
         value = 0
         for shift in range(0, 8 * size, 8):
             value |= self.bytes[(address & ~1) << 1 | pair | address & 1] << shift
@@ -114,9 +117,11 @@ class VgaMemory:
     def _write_odd_even(self, address: int, size: int, value: int) -> None:
         pair = self.registers.graphics[register.READ_MAP] & HIGH_PAIR
         planes = self.registers.sequencer[register.MAP_MASK] >> pair & TEXT_PLANES
-        if size == 2 and not address & 1 and planes == TEXT_PLANES:
-            at = address << 1 | pair
-            self.bytes[at:at + 2] = value.to_bytes(2, "little")
+        if planes == TEXT_PLANES and size > 1 and not address & 1:
+            at = address | pair >> 1
+            self.pairs[at] = value & 0xffff
+            if size > 2:
+                self.pairs[at + 2] = value >> 16
             return
         for byte in value.to_bytes(size, "little"):
             if planes >> (address & 1) & 1:

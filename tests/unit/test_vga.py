@@ -157,6 +157,22 @@ def test_text_goes_to_planes_0_and_1(text):
     assert text.read(TEXT + 4, 1) == 0x41 and text.read(TEXT + 4, 4) == 0x0720_1f41
 
 
+def test_two_cells_at_once_and_across_cells(text):
+    text.write(TEXT + 4, 4, 0x2f42_1f41)
+    assert text.vram[8:16] == bytes((0x41, 0x1f, 0, 0, 0x42, 0x2f, 0, 0))
+    assert text.read(TEXT + 4, 2) == 0x1f41 and text.read(TEXT + 5, 4) == 0x20_2f42_1f
+    text.write(TEXT + 5, 2, 0x4334)
+    assert text.read(TEXT + 4, 4) == 0x2f43_3441
+
+
+def test_odd_even_reaches_planes_2_and_3(text):
+    put(text, SEQUENCER, 2, 0x0c)
+    put(text, GRAPHICS, 4, 2)
+    text.write(TEXT + 4, 4, 0x2f42_1f41)
+    assert text.vram[8:16] == bytes((0x20, 0x07, 0x41, 0x1f, 0x20, 0x07, 0x42, 0x2f))
+    assert text.read(TEXT + 4, 2) == 0x1f41 and text.read(TEXT + 4, 4) == 0x2f42_1f41
+
+
 def test_nothing_answers_outside_the_mapped_part(text):
     text.write(0x10000, 1, 0x55)
     assert text.read(0x10000, 1) == 0xff and text.read(0x0, 4) == 0xffff_ffff
