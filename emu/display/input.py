@@ -11,6 +11,7 @@ from pyemu.trace.hooks import (
 )
 
 CONSOLE = 0  # as trace events number it
+PATIENCE = 100  # questions, after which a guest that takes no keys is not waited for
 BUTTONS = {"left": ps2_mouse.LEFT, "right": ps2_mouse.RIGHT, "middle": ps2_mouse.MIDDLE,
            "side": ps2_mouse.SIDE, "extra": ps2_mouse.EXTRA}
 
@@ -72,3 +73,33 @@ class Input:
                 act(runner.machine)
 
         runner.post(run)
+
+
+class Pace:
+    """Whether the guest has taken the keys that were typed: those that come at once it may lose.
+
+    ready: it has, as far as is known. `typed` and `ask` are for one thread.
+    """
+
+    def __init__(self, runner: Any):
+        self.runner = runner
+        self.ready = True
+        self._asked = False
+        self._denials = 0
+
+    def typed(self) -> None:
+        """A key has gone to the machine."""
+        self.ready = False
+        self._denials = 0
+
+    def ask(self) -> None:
+        """Find out, without waiting."""
+        if not self.ready and not self._asked:
+            self._asked = True
+            self.runner.post(self._answer)
+
+    def _answer(self) -> None:
+        """On the vCPU's thread."""
+        self._asked = False
+        self._denials += 1
+        self.ready = not self.runner.machine.keyboard.events or self._denials > PATIENCE

@@ -12,30 +12,23 @@ from typing import Any
 
 from pyemu import report
 from pyemu.chardev.vc import Vc
-from pyemu.display.input import Input
+from pyemu.display.cells import USUAL, Cells, Place, Row
+from pyemu.display.input import Input, Pace
 from pyemu.display.paper import Paper
-from pyemu.display.snapshot import Snapshot
 from pyemu.display.terminal_keys import ESCAPE, for_console, strokes
-from pyemu.machine import vbe
-from pyemu.machine import vga_crt as crt
-from pyemu.machine.vga_text import CP437, Cursor, TextPage
 from pyemu.trace.hooks import trace_console_refresh
 
 REFRESH = 40  # ms between two looks at the screen
-KEY_TIME = 10  # ms between two keys: guests lose those that come at once
+KEY_TIME = 10  # ms between two keys
 ESCAPE_TIME = 25  # ms in which the rest of a key's sequence comes
 CONSOLE_SIZE = 80, 25  # columns and rows
 READ_SIZE = 65536  # bytes
-MOST_CELLS = 160 * 100  # a larger page is a mode in the making
 
 # Attributes of a cell
 FOREGROUND, BRIGHT, BACKGROUND_SHIFT = 0x07, 0x08, 4
 COLOURS = (curses.COLOR_BLACK, curses.COLOR_BLUE, curses.COLOR_GREEN, curses.COLOR_CYAN,
            curses.COLOR_RED, curses.COLOR_MAGENTA, curses.COLOR_YELLOW, curses.COLOR_WHITE)
-USUAL = 0x07
-
-Cell = tuple[str, int]  # characters and their attribute
-Row = list[Cell]
+PAIRS = len(COLOURS) ** 2
 
 
 class TerminalError(Exception):
@@ -50,16 +43,15 @@ class TerminalScreen:
 
     def __init__(self, runner: Any, vcs: list[Vc]):
         self.runner = runner
-        self.vga = runner.machine.vga
         self.input = Input(runner)
+        self.pace = Pace(runner)
         self.consoles = [(vc, Paper(f"{vc.config.id} console", CONSOLE_SIZE[0])) for vc in vcs]
         self._shown = 0  # 0: the guest, n: console n - 1
         self._strokes: deque[tuple[str, ...]] = deque()
-        self._snapshot: Snapshot | None = None
-        self._asked = False
         self._drawn: Any = None
         self._active = False
         self._resumed = False
+        self._pairs = False  # the terminal has colours enough
         self._open()
 
     def run(self) -> None:
@@ -101,8 +93,7 @@ class TerminalScreen:
         if not os.isatty(0) or not os.isatty(1):
             raise TerminalError("We need a terminal output")
         locale.setlocale(locale.LC_ALL, "")
-        encoding = locale.getpreferredencoding(False)
-        self._characters = [_shown_in(encoding, character) for character in CP437]
+        self.cells = Cells(self.runner, locale.getpreferredencoding(False))
         try:
             curses.setupterm()
         except curses.error as error:
@@ -111,15 +102,22 @@ class TerminalScreen:
         self.window = curses.initscr()
         self._active = True
         report.hold()
+        try:
+            self._set_up()
+        except curses.error as error:
+            self.leave()
+            raise TerminalError(str(error)) from None
+
+    def _set_up(self) -> None:
         curses.noecho()
         curses.raw()
         curses.nonl()
         self.window.keypad(True)
         if curses.has_colors():
             curses.start_color()
-        self._pairs = min(curses.COLORS, curses.COLOR_PAIRS) >= 8 if curses.has_colors() else False
+            self._pairs = curses.COLOR_PAIRS >= PAIRS
         if self._pairs:
-            for number in range(1, min(64, curses.COLOR_PAIRS)):
+            for number in range(1, PAIRS):
                 curses.init_pair(number, *_colours_of(number))
 
     def _get_key(self) -> str | int | None:
@@ -136,7 +134,7 @@ class TerminalScreen:
         if self._shown:
             rows, cursor = self._console_rows()
         else:
-            rows, cursor = self._guest_rows()
+            rows, cursor = self.cells.rows()
         height, width = self.window.getmaxyx()
         picture = rows, cursor, height, width
         if picture == self._drawn:
@@ -170,38 +168,6 @@ class TerminalScreen:
             look |= curses.color_pair(_pair(attribute))
         return look
 
-    def _guest_rows(self) -> tuple[list[Row], tuple[int, int] | None]:
-        snapshot = self._snapshot
-        if self.vga is not None and not self._asked:
-            self._asked = True
-            self.runner.post(self._take_snapshot)
-        if snapshot is None or not snapshot.shown:
-            return _message("VGA Blank mode"), None
-        crtc = bytearray(snapshot.crtc)
-        page = TextPage.of(crtc)
-        if not snapshot.is_text or page.columns * page.rows > MOST_CELLS:
-            return _message(f"{_resolution(snapshot)} Graphic mode"), None
-        rows = [self._runs(characters, attributes) for characters, attributes in
-                zip(page.plane(self.vga.vram, 0), page.plane(self.vga.vram, 1), strict=True)]
-        cursor: Cursor | None = page.cursor(crtc)
-        return rows, (cursor.row, cursor.column) if cursor else None
-
-    def _take_snapshot(self) -> None:
-        """On the vCPU's thread."""
-        self._snapshot = Snapshot.of(self.vga, self.runner.clock.now())
-        self._asked = False
-
-    def _runs(self, characters: bytes, attributes: bytes) -> Row:
-        """Characters of one attribute together."""
-        runs: Row = []
-        start = 0
-        for end in range(1, len(attributes) + 1):
-            if end == len(attributes) or attributes[end] != attributes[start]:
-                runs.append(("".join(self._characters[code] for code in characters[start:end]),
-                             attributes[start]))
-                start = end
-        return runs
-
     # Consoles
 
     def _read_consoles(self) -> None:
@@ -209,7 +175,7 @@ class TerminalScreen:
             with suppress(OSError):  # there is nothing, or it has gone
                 paper.write(vc.display_end.recv(READ_SIZE))
 
-    def _console_rows(self) -> tuple[list[Row], tuple[int, int] | None]:
+    def _console_rows(self) -> tuple[list[Row], Place | None]:
         _, paper = self.consoles[self._shown - 1]
         columns, count = CONSOLE_SIZE
         lines = paper.lines[-count:]
@@ -241,28 +207,15 @@ class TerminalScreen:
                 self._strokes.append(pressed)
 
     def _type(self) -> None:
-        """Press and release what comes next."""
-        if self._strokes:
+        """Press and release what comes next, if the guest has taken what came before."""
+        self.pace.ask()
+        if self._strokes and self.pace.ready:
             pressed = self._strokes.popleft()
             for name in pressed:
                 self.input.key(name, True)
             for name in reversed(pressed):
                 self.input.key(name, False)
-
-
-def _shown_in(encoding: str, character: str) -> str:
-    try:
-        character.encode(encoding)
-    except UnicodeError:
-        return "?"
-    return character
-
-
-def _resolution(snapshot: Snapshot) -> str:
-    if snapshot.dispi is not None:
-        return f"{snapshot.dispi[vbe.XRES]} x {snapshot.dispi[vbe.YRES]}"
-    crtc = bytearray(snapshot.crtc)
-    return f"{(crtc[crt.HORIZONTAL_END] + 1) * 8} x {crt.vertical_end(crtc)}"
+            self.pace.typed()
 
 
 def _pair(attribute: int) -> int:
@@ -273,6 +226,3 @@ def _pair(attribute: int) -> int:
 def _colours_of(pair: int) -> tuple[int, int]:
     return COLOURS[~pair & FOREGROUND], COLOURS[pair >> 3]
 
-
-def _message(text: str) -> list[Row]:
-    return [[(text, USUAL)]]

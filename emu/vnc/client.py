@@ -185,7 +185,7 @@ class Client:
     # What it says
 
     def _converse(self) -> Conversation:
-        shared = yield from greet(self._send, self.server.security)
+        shared = yield from greet(self, self._send, self.server.security)
         self.server.admit(self, shared)
         self.view = View(self.server.canvas)
         name = self.server.name.encode()

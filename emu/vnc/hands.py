@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pyemu.chardev.loop import IoLoop
-from pyemu.display.input import Input
+from pyemu.display.input import Input, Pace
 from pyemu.display.keysyms import STROKES
 from pyemu.machine.keymap import KEYS, NUMBERS
 from pyemu.trace.hooks import trace_vnc_key_event_ext, trace_vnc_key_event_map
@@ -17,17 +17,19 @@ WHEEL_UP, WHEEL_DOWN = 0x08, 0x10
 RELATIVE_ZERO = 0x7fff  # of a client that tells how far the mouse has moved
 SHIFTS = ("shift", "shift_r")
 CAPS_LOCK_LED = 0x04
+RETRY = 0.002  # seconds between two questions whether the guest has taken a key
 FULL = 64  # keys that may wait before clients are read no further
 
 
 class KeyQueue:
-    """Keys of all clients, at least `delay` seconds apart, as guests lose those that come at once.
+    """Keys of all clients, at least `delay` seconds apart, each when the one before is taken.
 
     All on the thread of `loop`.
     """
 
-    def __init__(self, loop: IoLoop, delay: float):
+    def __init__(self, loop: IoLoop, pace: Pace, delay: float):
         self._loop = loop
+        self._pace = pace
         self._delay = delay
         self._waiting: deque[Callable[[], None]] = deque()
         self._resting = False
@@ -42,10 +44,15 @@ class KeyQueue:
             self._next()
 
     def _next(self) -> None:
-        self._resting = bool(self._waiting)
-        if self._waiting:
+        pace = self._pace
+        due = pace.ready and bool(self._waiting)
+        if due:
             self._waiting.popleft()()
-            self._loop.later(self._delay, self._next)
+            pace.typed()
+        pace.ask()
+        self._resting = due or bool(self._waiting) or not pace.ready
+        if self._resting:
+            self._loop.later(max(self._delay, 0 if pace.ready else RETRY), self._next)
 
 
 class Hands:

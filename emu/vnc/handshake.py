@@ -25,31 +25,34 @@ class Refused(Exception):
     """The client is to be let go; the text says why."""
 
 
-def greet(send: Callable[[bytes], None], security: Security) -> Generator[int, bytes, bool]:
+def greet(state: object, send: Callable[[bytes], None],
+          security: Security) -> Generator[int, bytes, bool]:
     """Yields how many bytes are wanted next, and is sent them. Returns whether the client is
     content to be one of several. Raises Refused.
+
+    state: the client, as trace events tell it from others.
     """
     send(protocol.VERSION)
     version = yield from _version(send)
-    trace_vnc_auth_start(security, security.kind)
+    trace_vnc_auth_start(state, security.kind)
     if version == 3:
         send(security.kind.to_bytes(4))
     else:
         send(bytes([1, security.kind]))
         chosen, = yield 1
         if chosen != security.kind:
-            trace_vnc_auth_reject(security, security.kind, chosen)
+            trace_vnc_auth_reject(state, security.kind, chosen)
             raise _failed(send, version, "another authentication was chosen")
     if security.kind == protocol.VNC:
         challenge = os.urandom(protocol.CHALLENGE)
         send(challenge)
         objection = security.objection(challenge, (yield protocol.CHALLENGE))
         if objection:
-            trace_vnc_auth_fail(security, security.kind, objection, "")
+            trace_vnc_auth_fail(state, security.kind, objection, "")
             raise _failed(send, version, objection)
     if version == 8 or security.kind == protocol.VNC:
         send(protocol.OK.to_bytes(4))
-    trace_vnc_auth_pass(security, security.kind)
+    trace_vnc_auth_pass(state, security.kind)
     shared, = yield 1
     return bool(shared)
 

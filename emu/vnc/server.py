@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from pyemu.chardev.loop import IoLoop
 from pyemu.config import Config, VncConfig
+from pyemu.display.input import Pace
 from pyemu.display.renderer import Renderer
 from pyemu.display.snapshot import Snapshot
 from pyemu.trace.hooks import trace_vnc_auth_init, trace_vnc_server_dpy_recreate
@@ -44,7 +45,7 @@ class Server:
         self.loop = loop
         self.name = f"pyemu ({config.name})" if config.name else "pyemu"
         self.security = Security(vnc.password)
-        self.keys = KeyQueue(loop, vnc.key_delay)
+        self.keys = KeyQueue(loop, Pace(runner), vnc.key_delay)
         self.canvas = Canvas()
         vga = runner.machine.vga
         self._renderer = Renderer(vga.vram) if vga else None

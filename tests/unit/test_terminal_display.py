@@ -2,14 +2,17 @@
 import curses
 import subprocess
 
+import numpy as np
 import pytest
 from pyemu.config import UserError
+from pyemu.display.cells import Cells
 from pyemu.display.paper import Paper
 from pyemu.display.terminal_keys import for_console, strokes
 from pyemu.machine.keymap import KEYS
 from pyemu.options import parse
 
 from ..boot.console import PYEMU
+from .vnc_client import FakeRunner
 
 
 @pytest.mark.parametrize(("key", "pressed"), [
@@ -92,3 +95,47 @@ def test_no_terminal():
                             capture_output=True, text=True, timeout=60)
     assert (result.returncode, result.stdout) == (1, "")
     assert result.stderr == "pyemu: -display curses: We need a terminal output\n"
+
+
+# The guest's screen
+
+@pytest.fixture
+def cells(clock):
+    runner = FakeRunner(clock)
+    vga = runner.machine.vga
+    vga.registers.attribute_index = 0x20
+    for index, value in ((0x01, 9), (0x09, 15), (0x12, 31), (0x13, 5), (0x0a, 0), (0x0b, 15),
+                         (0x0f, 12), (0x18, 0xff), (0x07, 0x10)):
+        vga.registers.crtc[index] = value
+    for place, pair in enumerate([(0x41, 0x1e), (0xc9, 0x1e), (0, 0x07)]):
+        vga.vram[4 * place:4 * place + 2] = bytes(pair)
+    vga.vram[12 * 4:12 * 4 + 2] = b"Z\x70"
+    return Cells(runner, "utf-8")
+
+
+def test_text(cells):
+    cells.rows()  # asks for the registers
+    rows, cursor = cells.rows()
+    assert rows[0][:2] == [("A╔", 0x1e), (" ", 0x07)]
+    assert ("Z", 0x70) in rows[1]
+    assert len(rows) == 2 and sum(len(text) for text, _ in rows[0]) == 10
+    assert cursor == (1, 2)
+
+
+def test_what_the_terminal_cannot_write(cells):
+    ascii_only = Cells(cells.runner, "ascii")
+    ascii_only.rows()
+    assert ascii_only.rows()[0][0][0] == ("A?", 0x1e)
+
+
+def test_other_modes(cells):
+    vga = cells.runner.machine.vga
+    assert cells.rows() == ([[("VGA Blank mode", 7)]], None)
+    vga.registers.graphics[6] = 1
+    cells.rows()
+    assert cells.rows()[0] == [[("80 x 32 Graphic mode", 7)]]
+    cells.runner.show(np.zeros((64, 48), np.uint32))
+    cells.rows()
+    assert cells.rows()[0] == [[("48 x 64 Graphic mode", 7)]]
+    cells.runner.machine.vga = None
+    assert Cells(cells.runner, "utf-8").rows() == ([[("VGA Blank mode", 7)]], None)

@@ -104,6 +104,14 @@ def test_absurd_formats_are_cut():
     assert wild.encode(some_picture()).dtype == np.dtype(">u2")
 
 
+def test_a_machine_without_a_display_is_black(clock):
+    site = Site(clock, vga=None)
+    viewer = site.connect()
+    viewer.greet()
+    viewer.refresh()
+    assert viewer.picture.shape == (480, 640) and not viewer.picture.any()
+
+
 def test_nothing_is_sent_unasked(site):
     viewer = site.connect()
     viewer.greet()
@@ -244,6 +252,17 @@ def test_keys_keep_their_distance(clock):
     viewer = site.connect()
     viewer.greet()
     assert typed(site, viewer, ord("a")) == ["+a"]
+
+
+def test_keys_wait_until_the_guest_has_taken_those_before(site):
+    viewer = site.connect()
+    viewer.greet()
+    events = site.runner.machine.keyboard.events
+    events.append(0x1c)
+    assert typed(site, viewer, ord("a")) == ["+a"]
+    events.clear()
+    viewer.refresh()
+    assert typed(site, viewer) == ["+a", "-a"]
 
 
 def test_who_types_faster_is_read_later(clock):

@@ -29,7 +29,8 @@ class FakeRunner:
         self.clock = clock
         self.machine = SimpleNamespace(
             vga=Vga(clock, bytearray(VRAM)),
-            keyboard=SimpleNamespace(key=lambda key, down: self.log.append((key, down)), leds=0),
+            keyboard=SimpleNamespace(key=lambda key, down: self.log.append((key, down)), leds=0,
+                                     events=[]),
             mouse=SimpleNamespace(move=lambda *by: self.log.append(by),
                                   button=lambda held: self.log.append(held)))
 
@@ -55,6 +56,8 @@ class Site:
     def __init__(self, clock, name="", **options):
         self.runner = FakeRunner(clock)
         self.loop = IoLoop(on_crash=lambda error: None)
+        if "vga" in options:
+            self.runner.machine.vga = options.pop("vga")
         options = {"key_delay": 0, **options}
         self.server = Server(self.runner, Config(name=name),
                              VncConfig("default", "-vnc", **options), self.loop)
