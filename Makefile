@@ -4,7 +4,8 @@ VENV := .venv
 PYEMU := $(VENV)/bin/pyemu
 SOURCES_C := $(wildcard emu/engine/native/*.[ch] machine/net/native/*.[ch] trace/native/*.[ch])
 
-.PHONY: setup image boot test soak bench lint types unit packages image-packages test-packages
+.PHONY: setup wheel image boot test soak bench lint types unit
+.PHONY: packages image-packages test-packages
 
 setup: $(VENV)/.installed
 
@@ -39,6 +40,13 @@ images/out/%.img: $(IMAGE_SOURCES) | setup image-packages
 
 boot: setup images/out/cirros.img
 	$(VENV)/bin/python tests/boot/demo.py
+
+# --- a wheel that installs without a compiler ---
+
+wheel: setup
+	rm -rf build/wheel dist
+	$(VENV)/bin/pip wheel -q --disable-pip-version-check --no-deps -w build/wheel .
+	PATH=$(CURDIR)/$(VENV)/bin:$$PATH $(VENV)/bin/auditwheel repair -w dist build/wheel/*.whl
 
 # --- checks ---
 

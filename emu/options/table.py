@@ -2,7 +2,6 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pyemu import __version__
 from pyemu.config import UserError
 from pyemu.options import chardevs, devices, display, drives, machine, network
 from pyemu.options.request import Answer, Request
@@ -42,7 +41,8 @@ def show_help(request: Request, value: str) -> None:
 
 
 def show_version(request: Request, value: str) -> None:
-    raise Answer(f"pyemu emulator version {__version__}")
+    from pyemu import version  # late: it reads the firmware
+    raise Answer(version.text(request.config.firmware_dirs))
 
 
 def nographic(request: Request, value: str) -> None:
@@ -97,7 +97,8 @@ def log(request: Request, text: str) -> None:
 GROUPS: dict[str, tuple[Option, ...]] = {
     "Standard": (
         Option(("h", "help"), "", "show this help", show_help),
-        Option(("version",), "", "show the version", show_version),
+        Option(("version",), "", "show the version, and those of the translator and the firmware",
+               show_version),
         Option(("name",), "NAME", "name of the machine, shown by `info name`", machine.name),
         Option(("M", "machine"), "pc[,accel=tcg]", "the machine: an i440FX PC", machine.machine),
         Option(("accel",), "tcg", "the CPU is always emulated", machine.accelerator),
