@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from pyemu.trace.formats import SIGNED_TYPES
-from pyemu.trace.grammar import Event
+from pyemu.trace.grammar import SIGNED_TYPES, Event
 from pyemu.trace.reader import Chunk, TraceReader
 from pyemu.trace.ringfile import RECORD
 

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from typing import Any, NamedTuple, NoReturn
 
 from pyemu.trace._ring import Filter
-from pyemu.trace.grammar import Event, unescape
+from pyemu.trace.grammar import SIGNED_TYPES, Event, unescape
 
 # The codes of trace/native/filter.h.
 (NUMBER, ARGUMENT, SIGNED, COUNT, EQUAL, MATCHES, NOT, NEGATE, INVERT, OR, AND, EQ, NE, LT, LE, GT,
@@ -25,7 +25,6 @@ LEVELS: tuple[dict[str, int], ...] = (
     {"*": MULTIPLY, "/": DIVIDE, "%": REMAINDER},
 )
 UNARY = {"!": NOT, "-": NEGATE, "~": INVERT}
-SIGNED_TYPES = "bhiq"
 LARGEST = (1 << 64) - 1
 MAX_NESTING = 24  # the machine's stack has 32 places
 

@@ -4,11 +4,10 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from pyemu.trace.grammar import Event, conversions
+from pyemu.trace.grammar import SIGNED_TYPES, Event, conversions
 from pyemu.trace.reader import Record
 
 US = 1000.0  # nanoseconds
-SIGNED_TYPES = "bhiq"
 Write = Callable[[str], object]
 Show = Callable[[Record], object]
 

@@ -24,6 +24,7 @@ INTEGERS = {
     "uint8_t": "B", "uint16_t": "H", "uint32_t": "I", "uint64_t": "Q",
     "size_t": "Q", "ssize_t": "q", "uintptr_t": "Q", "ptrdiff_t": "q",
 }
+SIGNED_TYPES = "bhiq"
 WIDE = "qQ"  # what needs l, ll, j, z, t or a 64-bit PRI macro in a format
 
 _LINE = re.compile(r"(\s*)([^(\"]*?)(\w+)\s*\(([^)\"]*)\)\s*(.*?)\s*$")

@@ -31,7 +31,7 @@ from pyemu.trace.ringfile import (
 FILE_HEADER = struct.Struct("=QQQ")
 HEADER_ID, MAGIC, VERSION = 0xffffffffffffffff, 0xf2b177cb0aa429b4, 4
 TYPE_MAPPING = 0
-MAPPING = struct.Struct("=QQI")
+MAPPING = struct.Struct("=QQI")  # type, event id, length of the name that follows
 LONGEST_NAME = 1 << 12
 LONGEST_RECORD = 1 << 16  # ten strings of 512 bytes are far below
 DROPPED = Event("Dropped_Event", (("uint64_t", "num_events_dropped"),), types="Q")

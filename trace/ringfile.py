@@ -19,7 +19,7 @@ Problem = Callable[[int, str], None]  # byte of the trace file, message
 
 
 class RingFile:
-    """The ring of a process that has ended without closing it: trace/native/lanes.h."""
+    """What is not in the trace file yet. Raises ValueError for what is no ring file."""
 
     def __init__(self, data: Any, path: str):
         self.path = path

@@ -2,15 +2,11 @@
 import contextlib
 import os
 import stat
-import struct
 
 from pyemu.trace import _ring, hooks
 from pyemu.trace.options import DEFAULT_SIZE, TraceError
-
-HEADER = struct.Struct("=QQQ")
-HEADER_ID, MAGIC, VERSION = 0xffffffffffffffff, 0xf2b177cb0aa429b4, 4
-MAPPING = struct.Struct("=QQI")  # record type 0, event id, length of the name
-RING_SUFFIX = ".ring"
+from pyemu.trace.reader import FILE_HEADER, HEADER_ID, MAGIC, MAPPING, TYPE_MAPPING, VERSION
+from pyemu.trace.ringfile import RING_SUFFIX
 
 
 class TraceFile:
@@ -139,8 +135,8 @@ def is_regular(fd: int) -> bool:
 
 def file_header() -> bytes:
     """What a trace file begins with: the header, and the names of all events."""
-    parts = [HEADER.pack(HEADER_ID, MAGIC, VERSION)]
+    parts = [FILE_HEADER.pack(HEADER_ID, MAGIC, VERSION)]
     for name, hook in hooks.hooks.items():
         encoded = name.encode()
-        parts.append(MAPPING.pack(0, hook.id, len(encoded)) + encoded)
+        parts.append(MAPPING.pack(TYPE_MAPPING, hook.id, len(encoded)) + encoded)
     return b"".join(parts)

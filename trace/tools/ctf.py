@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterable
 from typing import IO
 
-from pyemu.trace.grammar import Event
+from pyemu.trace.grammar import SIGNED_TYPES, Event
 from pyemu.trace.progress import records
 from pyemu.trace.reader import DROPPED, Record
 from pyemu.trace.tools.common import opened
@@ -57,7 +57,7 @@ def field(letter: str, name: str) -> str:
     """The declaration of an argument; the underscore keeps names from being keywords."""
     if letter == "s":
         return f"string {{ encoding = UTF8; }} _{name};"
-    signed = "true" if letter in "bhiq" else "false"
+    signed = "true" if letter in SIGNED_TYPES else "false"
     base = "hexadecimal" if letter == "P" else "decimal"
     return f"integer {{ size = 64; align = 8; signed = {signed}; base = {base}; }} _{name};"
 
