@@ -15,7 +15,7 @@ from pyemu.machine.block.qcow2_compression import compressor
 from pyemu.machine.block.qcow2_map import ClusterMap
 from pyemu.machine.block.qcow2_snapshots import Snapshots
 
-PIECE = 2 << 20  # bytes that are copied at once
+PIECE = 1 << 20  # bytes that are copied at once
 SPARSE = 4 << 10  # bytes that must be zeros to be left out
 
 
@@ -154,7 +154,7 @@ class Copy:
     def _filled(self, data: bytes) -> Iterator[tuple[int, int]]:
         """The runs of units of `data` that are not all zeros."""
         unit = self.unit
-        if not unit:
+        if not unit or (len(data) % unit == 0 and self.zeros not in data):
             yield 0, len(data)
             return
         start = None

@@ -27,6 +27,7 @@ BENCHES = {  # name: takes the name of an emulator, gives {title: figure}
     "mini": work.busybox,
     "programs": work.programs,
     "disks": disks.speed,
+    "convert": disks.convert,
     "traced": boots.traced,
     "blocks": boots.blocks,
 }
@@ -44,6 +45,8 @@ MOST = {
     "400 000 syscalls (dd bs=1)": Most(1.1),
     "300 fork+exec": Most(1),
     "boot mini to login, exec_tb traced": Most(0.1),
+    "convert 1 GB to qcow2, CPU s": Most(2),
+    "convert 1 GB to raw, CPU s": Most(2),
     "all events off; no hooks": Most(1.01),
     "exec_tb to /dev/null; untraced": Most(1.3),
 }

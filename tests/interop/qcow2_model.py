@@ -202,9 +202,9 @@ class Work:
                 self.apply("write", offset, self.cluster, byte)
 
     def snapshot(self):
-        """Make, go back to or delete an internal snapshot, unless the counts are too narrow."""
+        """Make, go back to or delete an internal snapshot, as far as the counts are wide enough."""
         dice = self.dice
-        room = (1 << self.refcount_bits) - 2 if not self.has_compressed else self.refcount_bits - 4
+        room = (1 << self.refcount_bits) - 3 if not self.has_compressed else self.refcount_bits - 4
         action = dice.choice("ccad")
         name = dice.choice(list(self.snapshots)) if self.snapshots else ""
         if action == "c" or not name:

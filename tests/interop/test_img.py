@@ -131,7 +131,7 @@ def test_snapshots_made_and_applied_by_both(tmp_path, sequences):
             action = work.dice.choice(("write", "write", "create", "apply", "delete"))
             if action == "write" or (not states and action != "create"):
                 work.dice.choice((work.ours, work.theirs))(8)
-            elif action == "create" and len(states) < min(3, 2 ** work.refcount_bits - 2):
+            elif action == "create" and len(states) < min(3, 2 ** work.refcount_bits - 3):
                 done = run("snapshot", "-c", f"s{step}", "a.qcow2", cwd=tmp_path)
                 assert done.returncode == 0, (seed, done.stderr)
                 states[f"s{step}"] = bytes(work.model)
