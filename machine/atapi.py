@@ -20,7 +20,7 @@ from pyemu.machine.ide_device import (
     READY,
     IdeDevice,
 )
-from pyemu.machine.ide_identify import DmaMode, identify_packet, transfer_mode
+from pyemu.machine.ide_identify import identify_packet
 from pyemu.trace.hooks import (
     trace_ide_atapi_cmd_error,
     trace_ide_atapi_cmd_packet,
@@ -67,7 +67,7 @@ class AtapiDevice(IdeDevice):
     pending: bytes of the answer that are here already; left: bytes that `refill` has to fetch.
     """
 
-    STATE = (*IdeDevice.STATE, "limit", "by_dma", "pending", "left", "sense", "dma_mode", "power")
+    STATE = (*IdeDevice.STATE, "limit", "by_dma", "pending", "left", "sense")
     SIGNATURE = b"\x14\xeb"
     READY_AFTER_RESET = 0  # it is ready when the first packet has come
     ALWAYS = frozenset((DEVICE_RESET,))
@@ -79,7 +79,7 @@ class AtapiDevice(IdeDevice):
         self.firmware = firmware
 
     def reset(self) -> None:
-        self.dma_mode: DmaMode | None = None
+        self.dma_mode = None
         self.soft_reset()
 
     def soft_reset(self) -> None:
@@ -201,34 +201,21 @@ class AtapiDevice(IdeDevice):
         self.soft_reset()
 
     def _set_features(self) -> None:
-        if self.task[FEATURES] != SET_TRANSFER_MODE:
-            self.abort()
-            return
-        try:
-            self.dma_mode = transfer_mode(self.task[COUNT])
-        except ValueError:
-            self.abort()
+        if self.task[FEATURES] == SET_TRANSFER_MODE:
+            self.set_transfer_mode()
         else:
-            self.complete()
-
-    def _enter(self, power: int) -> None:
-        self.power = power
-        self.complete()
-
-    def _check_power(self) -> None:
-        self.task[COUNT] = self.power
-        self.complete()
+            self.abort()
 
     COMMANDS: ClassVar[dict[int, Callable[["AtapiDevice"], None]]] = {
         DEVICE_RESET: _reset,
         0xA0: _packet,
         0xA1: _identify_packet,
-        0xE0: lambda device: device._enter(STANDBY),
-        0xE1: lambda device: device._enter(IDLE),
-        0xE2: lambda device: device._enter(STANDBY),
-        0xE3: lambda device: device._enter(IDLE),
-        0xE5: _check_power,
-        0xE6: lambda device: device._enter(STANDBY),  # SLEEP: the next packet wakes it
+        0xE0: lambda device: device.enter(STANDBY),
+        0xE1: lambda device: device.enter(IDLE),
+        0xE2: lambda device: device.enter(STANDBY),
+        0xE3: lambda device: device.enter(IDLE),
+        0xE5: IdeDevice.check_power,
+        0xE6: lambda device: device.enter(STANDBY),  # SLEEP: the next packet wakes it
         0x20: _not_a_disk,  # READ SECTOR(S)
         0xEC: _not_a_disk,  # IDENTIFY DEVICE
         0xEF: _set_features,

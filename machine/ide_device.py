@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 from pyemu.machine.block.backend import Backend
 from pyemu.machine.block.request import Request
 from pyemu.machine.chip import Chip
+from pyemu.machine.ide_identify import DmaMode, transfer_mode
 from pyemu.trace.hooks import trace_ide_reset
 
 # Indices of the task file
@@ -41,7 +42,7 @@ class IdeDevice(Chip, ABC):
 
     STATE: ClassVar[tuple[str, ...]] = (
         "task", "previous", "status", "error", "interrupt", "buffer", "position", "sending",
-        "receiving", "then", "dma_length")
+        "receiving", "then", "dma_length", "dma_mode", "power")
     SIGNATURE = bytes(2)  # LBA mid and high after a reset
     READY_AFTER_RESET = READY
     ALWAYS: ClassVar[frozenset[int]] = frozenset()  # commands that are taken even while busy
@@ -50,6 +51,8 @@ class IdeDevice(Chip, ABC):
         self.backend = backend  # None: there is no medium
         self.channel: Any = None
         self.asked: Request | None = None  # of the image, last
+        self.dma_mode: DmaMode | None = None
+        self.power = 0  # what CHECK POWER MODE answers
 
     def reset(self) -> None:
         self.soft_reset()
@@ -141,6 +144,23 @@ class IdeDevice(Chip, ABC):
         self._stop()
         self.status = READY
         self.error = 0
+
+    def set_transfer_mode(self) -> None:
+        """SET FEATURES, of which this is one that all devices have."""
+        try:
+            self.dma_mode = transfer_mode(self.task[COUNT])
+        except ValueError:
+            self.abort()
+        else:
+            self.complete()
+
+    def enter(self, power: int) -> None:
+        self.power = power
+        self.complete()
+
+    def check_power(self) -> None:
+        self.task[COUNT] = self.power
+        self.complete()
 
     def _sign(self) -> None:
         """Show what kind of device this is."""

@@ -25,11 +25,9 @@ from pyemu.machine.ide_identify import (
     DMA_MODES,
     MOST_MULTIPLE,
     ULTRA,
-    DmaMode,
     Geometry,
     default_geometry,
     identify,
-    transfer_mode,
 )
 from pyemu.trace.hooks import trace_ide_dma_cb, trace_ide_sector_read, trace_ide_sector_write
 
@@ -54,7 +52,7 @@ class AtaDisk(IdeDevice):
 
     backend: Backend
     STATE = (*IdeDevice.STATE, "sector", "count", "extended", "block", "writing", "geometry",
-             "multiple", "dma_mode", "write_cache", "power")
+             "multiple", "write_cache")
 
     def __init__(self, backend: Backend, serial: str = "QM00001",
                  model: str = "PYEMU HARDDISK", firmware: str = "2.5+",
@@ -70,7 +68,7 @@ class AtaDisk(IdeDevice):
     def reset(self) -> None:
         self.geometry = self.default_geometry
         self.multiple = MOST_MULTIPLE
-        self.dma_mode: DmaMode | None = (ULTRA, max(DMA_MODES[ULTRA]))
+        self.dma_mode = (ULTRA, max(DMA_MODES[ULTRA]))
         self.write_cache = self.backend.write_cache
         self.soft_reset()
 
@@ -290,25 +288,9 @@ class AtaDisk(IdeDevice):
             self.write_cache = False
             self._flush()
         elif feature == SET_TRANSFER_MODE:
-            self._set_transfer_mode()
+            self.set_transfer_mode()
         else:
             self.abort()
-
-    def _set_transfer_mode(self) -> None:
-        try:
-            self.dma_mode = transfer_mode(self.task[COUNT])
-        except ValueError:
-            self.abort()
-        else:
-            self.complete()
-
-    def _enter(self, power: int) -> None:
-        self.power = power
-        self.complete()
-
-    def _check_power(self) -> None:
-        self.task[COUNT] = self.power
-        self.complete()
 
     COMMANDS: dict[int, Callable[["AtaDisk"], None]] = {
         0x20: lambda disk: disk._read_pio(1),  # READ SECTOR(S)
@@ -334,15 +316,15 @@ class AtaDisk(IdeDevice):
         0xC9: lambda disk: disk._start_dma(writing=False),
         0xCA: lambda disk: disk._start_dma(writing=True),  # WRITE DMA
         0xCB: lambda disk: disk._start_dma(writing=True),
-        0xE5: _check_power,
-        0x98: _check_power,
+        0xE5: IdeDevice.check_power,
+        0x98: IdeDevice.check_power,
         0xE7: _flush,  # FLUSH CACHE
         0xEA: _flush,  # FLUSH CACHE EXT
         0xEC: _identify,
         0xEF: _set_features,
         0xF8: _native_max,
         **dict.fromkeys(range(0x10, 0x20), IdeDevice.complete),  # RECALIBRATE
-        **dict.fromkeys((0xE0, 0xE2, 0x94, 0x96), lambda disk: disk._enter(STANDBY)),
-        **dict.fromkeys((0xE1, 0xE3, 0x95, 0x97), lambda disk: disk._enter(IDLE)),
-        **dict.fromkeys((0xE6, 0x99), lambda disk: disk._enter(SLEEPING)),
+        **dict.fromkeys((0xE0, 0xE2, 0x94, 0x96), lambda disk: disk.enter(STANDBY)),
+        **dict.fromkeys((0xE1, 0xE3, 0x95, 0x97), lambda disk: disk.enter(IDLE)),
+        **dict.fromkeys((0xE6, 0x99), lambda disk: disk.enter(SLEEPING)),
     }
