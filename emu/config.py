@@ -39,7 +39,7 @@ class DriveConfig:
     media: str = "disk"  # or "cdrom"
     snapshot: bool = False  # keep writes in memory
     read_only: bool = False
-    cache: str = "writeback"  # or another of machine.block.cache.CACHES
+    cache: str = "writeback"  # or another of cache_modes.CACHES
     discard: bool = False  # what the guest needs no more gives its room back to the host
     werror: str = "enospc"  # what a failure to write leads to: report, ignore, enospc, stop
     rerror: str = "report"  # or "ignore", "stop"

@@ -4,9 +4,9 @@ import os
 import sys
 from collections.abc import Callable
 
+from pyemu.cache_modes import CACHES, Cache
 from pyemu.config import UserError
 from pyemu.machine.block.base import SECTOR, BlockDevice, BlockError
-from pyemu.machine.block.cache import CACHES, Cache
 from pyemu.machine.block.open import open_node, set_no_flush
 from pyemu.options.keyvalue import SUFFIXES
 

@@ -1,6 +1,6 @@
 """Drives: `-hda FILE`, `-cdrom FILE`, `-drive KEY=VALUE,...` and the image as a bare argument."""
+from pyemu.cache_modes import CACHES
 from pyemu.config import DriveConfig, UserError, VirtioBlkConfig
-from pyemu.machine.block.cache import CACHES
 from pyemu.options import keyvalue
 from pyemu.options.request import Request
 

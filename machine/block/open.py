@@ -3,9 +3,9 @@ import errno
 import os
 from collections.abc import Callable
 
+from pyemu.cache_modes import CACHES
 from pyemu.machine.block.backend import Backend, report_on_stderr
 from pyemu.machine.block.base import SECTOR, BlockDevice, BlockError
-from pyemu.machine.block.cache import CACHES
 from pyemu.machine.block.direct import DirectFile
 from pyemu.machine.block.lock import lock_image
 from pyemu.machine.block.overlay import Overlay

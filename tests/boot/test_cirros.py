@@ -116,7 +116,7 @@ def test_stop_stops_time(boot):
 
 
 def test_info_block(boot):
-    first, second, third = boot.console.monitor("info block").split("\n\n")
+    first, second, third, *_ = boot.console.monitor("info block").split("\n\n")
     assert first.startswith(f"ide0-hd0: {IMAGES}/cirros.img (qcow2)\n")
     assert "Snapshot:         writes stay in memory" in first
     assert "Attached to:      IDE primary slave" in second and "Snapshot" not in second

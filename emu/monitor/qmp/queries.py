@@ -7,9 +7,9 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from pyemu import __version__
+from pyemu.cache_modes import CACHES
 from pyemu.config import DEFAULT_CPU
 from pyemu.cpu_models import MODELS
-from pyemu.machine.block.cache import CACHES
 from pyemu.monitor import blockstats, devices, info, screen
 from pyemu.monitor.qmp.schema import SCHEMA, VERSION
 from pyemu.options.chardevs import KEYS
