@@ -59,7 +59,7 @@ static void print(const char *format, ...)
     va_end(arguments);
 }
 
-static _Noreturn void finish(uint32_t status)
+static inline _Noreturn void finish(uint32_t status)
 {
     outl(DEBUG_EXIT, status);
     for (;;)
