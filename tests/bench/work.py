@@ -19,8 +19,7 @@ BUSYBOX = {
                        " | gzip -9 >/dev/null; done",
     "300 fork+exec": "n=0; while [ $n -lt 300 ]; do /bin/busybox true; n=$((n+1)); done",
     "400 000 syscalls (dd bs=1)": "dd if=/dev/zero of=/dev/null bs=1 count=200000 2>/dev/null",
-    REP_STOS:
-        "dd if=/dev/zero of=/dev/null bs=64k count=16384 2>/dev/null",
+    REP_STOS: "dd if=/dev/zero of=/dev/null bs=64k count=16384 2>/dev/null",
     "5000 lines scroll over the VGA's text screen":
         "dmesg | head -n 250 >/tmp/log; for n in 1 2 3 4 5; do for m in 1 2 3 4; do"
         " cat /tmp/log; done; done >/dev/tty1",
