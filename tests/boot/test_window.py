@@ -4,6 +4,7 @@ import shutil
 import struct
 import subprocess
 import time
+from collections import Counter
 
 import numpy as np
 import pytest
@@ -138,3 +139,41 @@ def test_grab_pause_and_end(desktop, monitor):
     wait_for_title("pyemu (hal) [Paused]")
     monitor.type("quit")
     assert monitor.wait() == 0
+
+
+def test_the_tutorial(desktop, tmp_path):
+    """Of the README: Linux in a window, the monitor beside it, events switched, then decoded."""
+    (tmp_path / "events").write_text("load_file\n")
+    command = [PYEMU, "-m", "256", IMAGES / "cirros.img", "-snapshot",
+               "-trace", "events=events,file=boot.trace", "-monitor", "stdio"]
+    with Console(command, cwd=tmp_path, env=desktop.environment) as monitor:
+        monitor.expect(MONITOR)
+        assert monitor.run("info trace-events load_f*", MONITOR) == "load_file : state 1\n"
+        wait_for(monitor, tmp_path, "cirros login:")
+        assert desktop.window()[1] == "pyemu"
+        records = 0
+        for state, number in (("on", 1), ("off", 0)):
+            assert monitor.run(f"trace-event tcg_gen_code {state}", MONITOR) == ""
+            assert monitor.run("info trace-events tcg_gen_c*", MONITOR) == (
+                f"tcg_gen_code : state {number}\n")
+            if number:
+                desktop.type("cirros")  # which is code that the guest has not run before
+                wait_for(monitor, tmp_path, "Password:")
+            assert monitor.run("trace-file flush", MONITOR) == ""
+            counts = decoded(tmp_path / "boot.trace")
+            assert counts["load_file"] == 5
+            assert counts["tcg_gen_code"] > records
+            records = counts["tcg_gen_code"] - 1
+        desktop.type("gocubsgo")
+        wait_for(monitor, tmp_path, "$")
+        monitor.run("trace-file flush", MONITOR)
+        assert decoded(tmp_path / "boot.trace") == counts  # it is off
+        monitor.type("quit")
+        assert monitor.wait() == 0
+
+
+def decoded(file):
+    """How many records of each event the decoder finds."""
+    text = subprocess.run([PYEMU.with_name("pyemu-simpletrace"), file], check=True, text=True,
+                          stdout=subprocess.PIPE).stdout
+    return Counter(line.split(maxsplit=1)[0] for line in text.splitlines())
