@@ -34,7 +34,8 @@ class FakeRunner:
                                 statistics=Statistics())
         self.machine = SimpleNamespace(
             drives={"ide0-hd0": Drive("ide0-hd0", image)},
-            keyboard=Keyboard(), mouse=Mouse(), nics=[], pci=SimpleNamespace(devices={}))
+            keyboard=Keyboard(), mouse=Mouse(), nics=[],
+            lapic=SimpleNamespace(lint1=lambda level: None), pci=SimpleNamespace(devices={}))
 
     def status(self):
         return self.state
@@ -73,6 +74,9 @@ class Client:
 
     def describe(self):
         return [("serial0", "stdio")]
+
+    def send_break(self, ident):
+        return ident == "serial0"
 
     def _take(self, data):
         self.sent += data
