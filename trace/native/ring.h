@@ -49,7 +49,7 @@ struct trace_api {
     void (*tick)(void);
     /* The clock of the records: nanoseconds of CLOCK_MONOTONIC. */
     uint64_t (*now)(void);
-    /* See trace_pair(). start_run() returns 0 where the event has to go another way. */
+    /* See trace_run_goes_on(). start_run() returns 0 where the event has to go another way. */
     int (*start_run)(PyObject *hook, struct trace_run *run);
 };
 
@@ -58,6 +58,15 @@ struct trace_api {
 static inline int hook_enabled(PyObject *hook)
 {
     return ((struct trace_hook_head *)hook)->flags != 0;
+}
+
+/* emit() in a few stores, for what happens hundreds of millions of times: two arguments, and a time
+ * that many records in a row share, until trace_end_run(). The run belongs to one hook and thread.
+ * While it goes on trace_put_pair() records, otherwise trace_pair_slowly(). */
+static inline int trace_run_goes_on(const struct trace_run *run)
+{
+    return run->expected != run->end && *run->on == run->generation &&
+           atomic_load_explicit(run->head, memory_order_relaxed) == run->expected;
 }
 
 static inline void trace_put_pair(struct trace_run *run, uint64_t first, uint64_t second)
@@ -84,19 +93,6 @@ trace_pair_slowly(const struct trace_api *api, PyObject *hook, struct trace_run 
         trace_put_pair(run, first, second);
     else
         api->emit(hook, 2, (const uint64_t[]){first, second});
-}
-
-/* emit() in a few stores, for what happens hundreds of millions of times: two arguments, and a time
- * that many records in a row share, until trace_end_run(). The run belongs to one hook and thread. */
-static inline void trace_pair(const struct trace_api *api, PyObject *hook, struct trace_run *run,
-                              uint64_t first, uint64_t second)
-{
-    if (__builtin_expect(run->expected != run->end && *run->on == run->generation
-                         && atomic_load_explicit(run->head, memory_order_relaxed) == run->expected,
-                         1))
-        trace_put_pair(run, first, second);
-    else
-        trace_pair_slowly(api, hook, run, first, second);
 }
 
 static inline const struct trace_api *trace_import(void)

@@ -80,6 +80,7 @@
              (Tcg *, int condition, ptrdiff_t, int32_t, Label *)) \
     FUNCTION(void, op1, "tcg_gen_op1_x86_64", (Tcg *, int opcode, uintptr_t)) \
     FUNCTION(void, op3, "tcg_gen_op3_x86_64", (Tcg *, int opcode, uintptr_t, uintptr_t, uintptr_t)) \
+    FUNCTION(TranslationBlock *, new_block, "tcg_tb_alloc_x86_64", (Tcg *)) \
     FUNCTION(void, gen_call, "tcg_gen_callN_x86_64", \
              (Tcg *, void *function, void *result, int count, void **arguments)) \
     FUNCTION(void, gen_exit, "tcg_gen_exit_tb_x86_64", (Tcg *, const TranslationBlock *, unsigned index)) \
