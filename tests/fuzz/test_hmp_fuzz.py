@@ -20,7 +20,8 @@ WORDS = ["/4xb", "/c", "/2i", "/999999999", "/", "$rip", "$cs.base", "$", "0x", 
          "'", '"', '"a b"', "\\", "99999999999999999999999", "0", "1", "-1", "0xfff0", "a-b",
          "ctrl-alt-f1", "nosuch", "on", "off", "-a", "-f", "tcp::1-:2", "ide1-cd0", "load_*", "vnc",
          "+", "*", "/0", "%", "~"]
-KEYS = [b"\t", b"\x1b[A", b"\x1b[B", b"\x1b[D", b"\x1b", b"\x7f", b"\x01", b"\x0b", b"\x15",
+KILL_LINE = b"\x15"
+KEYS = [b"\t", b"\x1b[A", b"\x1b[B", b"\x1b[D", b"\x1b", b"\x7f", b"\x01", b"\x0b", KILL_LINE,
         b"\xff", b"\x00", "é".encode()]
 BATCH = 100  # lines
 
@@ -35,6 +36,8 @@ def line(chance):
     for _ in range(chance.choice([0, 0, 0, 1, 2])):
         at = chance.randrange(len(data) + 1)
         data[at:at] = chance.choice(KEYS)
+    if KILL_LINE in data and data.endswith(b"q"):  # of "info irq" the command "q" may be left
+        data += b"-"
     return bytes(data) + b"\n"
 
 
