@@ -86,7 +86,7 @@ def test_a_stopped_process_goes_on():
             console.process.send_signal(signal.SIGSTOP)
             time.sleep(1.5)
             console.process.send_signal(signal.SIGCONT)
-            assert console.run("echo $((6 * 7))", "# ").startswith("42")
+            assert "42" in console.run("echo $((6 * 7))", "# ").splitlines()
         assert "Call Trace" not in console.run("dmesg", "# ")
         console.type("poweroff -f")
         assert console.wait() == 0
