@@ -1,117 +1,16 @@
-"""The monitor: commands, their texts and complaints, line editing, completion."""
-import itertools
+"""The monitor: commands, their texts and complaints, a session."""
 import queue
 import re
-from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyemu.clock import Clock
-from pyemu.config import ChardevConfig, Config, DriveConfig
-from pyemu.machine.block.drive import Drive
-from pyemu.machine.block.statistics import Statistics
-from pyemu.machine.vga import Vga
-from pyemu.monitor.command import CommandError, UsageError, words_of
-from pyemu.monitor.expression import evaluate
-from pyemu.monitor.lineedit import HISTORY, LineEditor
+from pyemu.config import Config
 from pyemu.monitor.monitor import COMMANDS, Monitor
 from pyemu.trace import control, hooks
+from unit.monitor_host import FakeChardevs, FakeRunner
 
-
-class FakeCpu:
-    """Real mode at the reset vector."""
-
-    rax = rcx = rbx = rsp = rbp = rsi = rdi = 0
-    r8 = r9 = r10 = r11 = r12 = r13 = r14 = r15 = 0
-    rdx, rip, rflags, hflags = 0x663, 0xfff0, 0x246, 0x40
-    cr0, cr2, cr3, cr4, efer = 0x60000010, 0, 0, 0, 0
-    dr0 = dr1 = dr2 = dr3 = 0
-    dr6, dr7, fpu_control, mxcsr = 0xffff0ff0, 0x400, 0x37f, 0x1f80
-    cs = 0xf000, 0xffff0000, 0xffff, 0x9b00
-    es = ss = ds = fs = gs = (0, 0, 0xffff, 0x9300)
-    ldt, tr = (0, 0, 0xffff, 0x8200), (0, 0, 0xffff, 0x8b00)
-    gdt = idt = (0, 0, 0xffff, 0)
-    a20, halted = True, False
-    fpu = {"fstat": 6 << 11 | 0x20, "ftag": 0x0fff}
-
-    def get_fpu_word(self, name):
-        return self.fpu[name]
-
-    def get_st(self, number):
-        """1.0 and pi on the stack."""
-        return (0x3fff_8000000000000000, 0x4000_c90fdaa22168c235, *[0] * 6)[number]
-
-    def get_xmm(self, number):
-        return number << 64 | 0xabc
-
-    def translate(self, address):
-        """The first 64 KiB are themselves, the page at 0x80000000 is at 0x3000."""
-        if address >> 12 == 0x80000:
-            return 0x3000 + address % 0x1000
-        return address if address < 0x10000 else -1
-
-
-class FakeRunner:
-    def __init__(self, clock):
-        self.log = []
-        self.state = "running"
-        self.cpu = FakeCpu()
-        self.clock = clock
-        self.ram = bytearray(0x10000)
-        self.memory = SimpleNamespace(
-            peek=lambda address, length: bytes(self.ram[address:address + length]),
-            find=lambda address: SimpleNamespace(
-                end=0x10000, kind="ram" if address < 0x10000 else "gap"))
-        self.ports = SimpleNamespace(
-            read=lambda port, size: self.log.append(f"in {port:#x} {size}") or 0x5a,
-            write=lambda port, size, value: self.log.append(f"out {port:#x} {size} {value:#x}"))
-        image = SimpleNamespace(format="qcow2", read_only=True, statistics=Statistics())
-        self.machine = SimpleNamespace(
-            drives={"ide0-hd0": Drive("ide0-hd0", image)},
-            vga=Vga(clock, bytearray(1 << 18)),
-            mouse=SimpleNamespace(move=lambda *by: self.log.append(("move", *by)),
-                                  button=lambda held: self.log.append(("buttons", held))),
-            keyboard=SimpleNamespace(key=lambda key, down: self.log.append((key, down))))
-
-    def status(self):
-        return self.state
-
-    def call(self, function):
-        return function()
-
-    def __getattr__(self, name):
-        """pause, resume, ... are noted."""
-        return lambda: self.log.append(name)
-
-
-class FakeChardevs:
-    """One front end, whose output is kept."""
-
-    def __init__(self):
-        self.output = b""
-        self.front = SimpleNamespace(write=self.write, read=lambda limit: b"")
-        self.post = None
-
-    def write(self, data):
-        self.output += data
-
-    def attach(self, ident, post):
-        self.post = post
-        return self.front
-
-    def describe(self):
-        return [("serial0", "mux"), ("serial0-base", "stdio")]
-
-
-@pytest.fixture
-def monitor(clock):
-    config = Config(name="box", drives=[DriveConfig("a.img", 0, "-hda a.img", snapshot=True)],
-                    chardevs=[ChardevConfig("m", "null", "")])
-    return Monitor(FakeRunner(clock), config, FakeChardevs(), "m")
-
-
-# Commands
 
 @pytest.mark.parametrize(("line", "done"), [
     ("stop", "pause"), ("s", "pause"), ("cont", "resume"), ("c", "resume"),
@@ -400,137 +299,6 @@ def test_whatever_is_typed_has_an_answer(line):
     assert not re.match(r"\w+Error: ", monitor.execute(line))
 
 
-# Expressions and words
-
-@pytest.mark.parametrize(("text", "value"), [
-    ("1+2*3", 7), ("(1+2)*3", 9), ("010", 8), ("0x1F", 31), ("7%4", 3), ("6&3|8", 10),
-    ("5^1", 4), ("~0", 2**64 - 1), ("-1", 2**64 - 1), ("'a'", 97), (" 1 + 2 ", 3), ("8-4-2", 2),
-])
-def test_expressions(text, value):
-    assert evaluate(text, lambda name: 0) == value
-
-
-@pytest.mark.parametrize("text", ["1+", "09", "1 2", "(", "0x", "$", "1**2", str(2**64), "''"])
-def test_bad_expressions(text):
-    with pytest.raises(UsageError):
-        evaluate(text, {}.__getattribute__)
-
-
-def test_words():
-    assert words_of('set  "a b\\"c" d"e f"') == ["set", 'a b"c', "de f"]
-    with pytest.raises(CommandError):
-        words_of('"open')
-
-
-# Line editing
-
-class Screen:
-    """A LineEditor and the text its user sees, as a terminal shows it."""
-
-    def __init__(self, complete=lambda line: []):
-        self.rows = [""]
-        self.column = 0
-        self.editor = LineEditor("> ", self.write, complete)
-        self.editor.show_prompt()
-
-    def write(self, text):
-        for part in re.findall(r"\x1b\[\d*(?:;\d*)?[A-Z]|.|\n", text):
-            row = self.rows[-1]
-            if part == "\n":
-                self.rows.append("")
-                self.column = 0
-            elif part == "\x1b[K":
-                self.rows[-1] = row[:self.column]
-            elif part[0] == "\x1b":
-                assert part[-1] == "D"
-                self.column -= int(part[2:-1])
-            else:
-                self.rows[-1] = row[:self.column] + part + row[self.column + 1:]
-                self.column += 1
-
-    def type(self, data):
-        return list(self.editor.feed(data))
-
-
-LEFT, RIGHT, UP, DOWN = b"\x1b[D", b"\x1b[C", b"\x1b[A", b"\x1bOB"
-HOME, END, DELETE = b"\x1b[1~", b"\x1b[F", b"\x1b[3~"
-
-
-@pytest.mark.parametrize(("keys", "line", "cursor"), [
-    (b"abc", "abc", 3),
-    (b"abc" + LEFT + LEFT + b"X", "aXbc", 2),
-    (b"abc" + LEFT * 9 + RIGHT + b"X", "aXbc", 2),
-    (b"abc" + HOME + b"X" + END + b"Y", "XabcY", 5),
-    (b"abc\x01X\x05Y", "XabcY", 5),
-    (b"abc\x7f", "ab", 2), (b"abc\x08\x08\x08\x08", "", 0),
-    (b"abc" + LEFT + b"\x7f", "ac", 1),
-    (b"abc" + HOME + DELETE, "bc", 0), (b"abc\x04", "abc", 3),
-    (b"abc" + LEFT + b"\x0b", "ab", 2), (b"abc def\x15", "", 0),
-    (b"abc def \x17", "abc ", 4), (b"abc\x17\x17x", "x", 1),
-    (b"a\x1b[99;5Zb\x1bxc\x02\x06", "abc", 3),
-    ("gr\u00fc\u00df".encode(), "gr\u00fc\u00df", 4),
-])
-def test_editing_shows_what_is_in_the_line(keys, line, cursor):
-    screen = Screen()
-    screen.type(keys)
-    assert screen.rows == [f"> {line}"]
-    assert screen.column == 2 + cursor
-    assert screen.type(b"\r") == [line]
-
-
-def test_any_mix_of_keys_leaves_line_and_screen_alike():
-    keys = [b"a", b" ", LEFT, RIGHT, HOME, END, DELETE, b"\x7f", b"\x0b", b"\x17", UP, DOWN]
-    for mix in itertools.product(keys, repeat=3):
-        screen = Screen()
-        screen.type(b"old line\r")
-        screen.editor.show_prompt()
-        screen.type(b"xy z" + b"".join(mix))
-        seen = screen.rows[-1]
-        assert seen == "> " + screen.type(b"\r")[0]
-
-
-def test_history():
-    screen = Screen()
-    assert screen.type(b"one\rtwo\n \rone\r") == ["one", "two", " ", "one"]
-    assert screen.editor.history == ["two", "one"]
-    assert screen.type(b"new" + UP + UP + UP + DOWN + b"\r") == ["one"]
-    assert screen.type(b"new" + UP + DOWN + b"er\r") == ["newer"]
-    for number in range(HISTORY + 10):
-        screen.type(b"%d\r" % number)
-    assert len(screen.editor.history) == HISTORY
-
-
-def test_line_ends():
-    assert Screen().type(b"a\r\nb\nc\r") == ["a", "b", "c"]
-
-
-def test_completion_of_one_of_several_and_of_none():
-    words = ["stop", "status", "quit"]
-    screen = Screen(lambda line: [w for w in words if w.startswith(line.split(" ")[-1])])
-    screen.type(b"q\t")
-    assert screen.rows == ["> quit "]
-    screen.type(b"s\t")
-    assert screen.rows == ["> quit st"]
-    screen.type(b"\t")
-    assert screen.rows == ["> quit st", "status  stop", "> quit st"]
-    screen.type(b"x\t")
-    assert screen.rows[-1] == "> quit stx"
-
-
-@pytest.mark.parametrize(("typed", "line"), [
-    ("trace-f", "trace-file "), ("inf", "info "), ("info sta", "info status "),
-    ("help system_r", "help system_reset "), ("help info trace", "help info trace-events "),
-    ("trace-event load_f", "trace-event load_file "), ("trace-event load_file of",
-                                                        "trace-event load_file off "),
-    ("info trace-events load_f", "info trace-events load_file "),
-    ("trace-file fl", "trace-file flush "), ("info block ide", "info block ide0-hd0 "),
-    ("sendkey ctrl-delet", "sendkey ctrl-delete "), ("nosuch x", "nosuch x"),
-])
-def test_completion_in_the_monitor(monitor, typed, line):
-    list(monitor.editor.feed(typed.encode() + b"\t"))
-    assert monitor.editor._line == line
-
-
 # A session
 
 class Session:
@@ -568,7 +336,7 @@ def test_a_session(monitor):
 def test_coming_back_shows_the_unfinished_line(monitor):
     front, chardevs = monitor.chardevs.front, monitor.chardevs
     front.on_focus(True)
-    list(monitor.editor.feed(b"info" + LEFT))
+    list(monitor.editor.feed(b"info" + b"\x1b[D"))
     front.on_focus(False)
     chardevs.output = b""
     front.on_focus(True)

@@ -1,11 +1,9 @@
 """-nographic on a terminal: serial port and monitor on one screen, as the user meets them."""
-import os
-import select
 import subprocess
 import sys
-import termios
 
 import pytest
+from unit.pty_program import PtyProgram
 
 PROGRAM = """
 import queue, sys
@@ -37,32 +35,14 @@ finally:
 """
 
 
-class Terminal:
+class Terminal(PtyProgram):
     def __init__(self, *options):
-        self.fd, self.slave = os.openpty()
-        self.before = termios.tcgetattr(self.slave)
-        self.process = subprocess.Popen(
-            ["setsid", "--ctty", sys.executable, "-c", PROGRAM, *options],
-            stdin=self.slave, stdout=self.slave, stderr=self.slave)
+        super().__init__(PROGRAM, *options)
 
     def type(self, data, answer):
         """Type, and read up to `answer`."""
-        os.write(self.fd, data)
-        return self.expect(answer)
-
-    def expect(self, answer):
-        seen = b""
-        while answer not in seen:
-            assert select.select([self.fd], [], [], 10)[0], seen
-            seen += os.read(self.fd, 4096)
-        return seen.replace(b"\r\r", b"\r")
-
-    def end(self):
-        status = self.process.wait(10)
-        restored = termios.tcgetattr(self.slave) == self.before
-        os.close(self.fd)
-        os.close(self.slave)
-        return status, restored
+        super().type(data)
+        return self.expect(answer).replace(b"\r\r", b"\r")
 
 
 @pytest.fixture
