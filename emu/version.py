@@ -27,7 +27,7 @@ def _unicorn() -> str:
 def _firmware(firmware_dirs: Sequence[str]) -> Iterator[str]:
     for name, title in FIRMWARE.items():
         try:
-            path = roms.find(name, firmware_dirs)
+            path = roms.locate(name, firmware_dirs)
             found = VERSION.search(path.read_bytes())
         except (roms.RomError, OSError):
             yield f"{title} is not installed ({name})"

@@ -3,8 +3,6 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyemu.trace.hooks import trace_load_file
-
 # Where Debian's packages install firmware, in the order in which QEMU looks
 DEBIAN_FOLDERS = (
     Path("/usr/share/qemu"),
@@ -49,14 +47,21 @@ def folders(search_path: Sequence[str] = ()) -> list[Path]:
     return [*map(Path, search_path), *DEBIAN_FOLDERS]
 
 
-def find(name: str, search_path: Sequence[str] = ()) -> Path:
+def locate(name: str, search_path: Sequence[str] = ()) -> Path:
     """The path of the firmware `name`, which may be a path itself. Raises `RomNotFound`."""
     places = folders(search_path)
     for path in (Path(name), *(folder / name for folder in places)):
         if path.is_file() and os.access(path, os.R_OK):
-            trace_load_file(name, str(path))
             return path
     raise RomNotFound(name, places)
+
+
+def find(name: str, search_path: Sequence[str] = ()) -> Path:
+    """As `locate()`, for a machine: traced."""
+    from pyemu.trace.hooks import trace_load_file  # late: -version does without
+    path = locate(name, search_path)
+    trace_load_file(name, str(path))
+    return path
 
 
 def load(name: str, search_path: Sequence[str] = ()) -> bytes:

@@ -1,12 +1,13 @@
 """Firmware is found by name along -L, then in Debian's folders."""
 import pytest
 from pyemu import roms
+from pyemu.trace import hooks
 
 
 @pytest.fixture
 def traced(monkeypatch):
     calls = []
-    monkeypatch.setattr(roms, "trace_load_file", lambda name, path: calls.append((name, path)))
+    monkeypatch.setattr(hooks, "trace_load_file", lambda name, path: calls.append((name, path)))
     return calls
 
 
