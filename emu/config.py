@@ -61,6 +61,12 @@ class DriveConfig:
         return f"/machine/unattached/{self.name}"
 
     @property
+    def has_io_status(self) -> bool:
+        """Whether it shows what has paused the machine: some failures of it do."""
+        return self.interface != "floppy" and (
+            self.werror in ("enospc", "stop") or self.rerror == "stop")
+
+    @property
     def place(self) -> str:
         """Where it is plugged in, in words."""
         if self.device:

@@ -1,4 +1,7 @@
 """The drives of a machine: opened as the user wants them, changed, paused for, committed."""
+import errno
+import itertools
+import os
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 
@@ -7,6 +10,7 @@ from pyemu.machine.block.backend import Backend
 from pyemu.machine.block.base import BlockError
 from pyemu.machine.block.drive import Drive, DriveError
 from pyemu.machine.block.open import FORMATS, open_image
+from pyemu.machine.block.request import Request
 from pyemu.report import complain
 from pyemu.runner import Runner
 from pyemu.runstate import RunState
@@ -26,6 +30,7 @@ class Drives(dict[str, Drive]):
         self.config = config
         self.runner = runner
         self._held: list[Callable[[], None]] = []  # what goes on when the machine does
+        self._node_names = (f"#block{number:03}" for number in itertools.count())
         resources.callback(self._close)
         for wanted in config.drives:
             try:
@@ -118,6 +123,8 @@ class Drives(dict[str, Drive]):
         image = open_image(wanted.file, wanted.format, wanted.read_only, wanted.snapshot,
                            wanted.discard, wanted.cache, report=complain)
         image.werror, image.rerror = wanted.werror, wanted.rerror
+        image.node_name = next(self._node_names)
+        image.on_error = self._error_teller(wanted, image)
         image.stop = self._stop
         image.use_worker(self.runner.post)
         return image
@@ -133,12 +140,28 @@ class Drives(dict[str, Drive]):
                 "device": wanted.name, "tray-open": opened, "id": wanted.qdev})
         return tell
 
+    def _error_teller(self, wanted: DriveConfig,
+                      image: Backend) -> Callable[[Request, OSError, str], None]:
+        def tell(request: Request, error: OSError, action: str) -> None:
+            full = error.errno == errno.ENOSPC
+            drive = self[wanted.name]
+            if action == "stop" and drive.io_status == "ok":
+                drive.io_status = "nospace" if full else "failed"
+            self.runner.tell("BLOCK_IO_ERROR", {
+                "device": wanted.name, "node-name": image.node_name,
+                "operation": "write" if request.writes else "read", "action": action,
+                **({"nospace": full} if wanted.has_io_status else {}),
+                "reason": os.strerror(error.errno or errno.EIO)})
+        return tell
+
     def _stop(self, retry: Callable[[], None]) -> None:
         self._held.append(retry)
         self.runner.pause(RunState.IO_ERROR)
 
     def _on_state(self, state: RunState) -> None:
         if state is RunState.RUNNING:
+            for drive in self.values():
+                drive.io_status = "ok"
             while self._held:
                 self.runner.post(self._held.pop(0))
             return

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pyemu.machine.block.statistics import KINDS, Statistics
 
 if TYPE_CHECKING:
+    from pyemu.machine.block.drive import Drive
     from pyemu.monitor.monitor import Monitor
     from pyemu.monitor.qmp.session import Session
 
@@ -17,24 +18,26 @@ MERGED = 0  # requests are done as the guest makes them
 def info(monitor: Monitor, arguments: list[str]) -> str:
     """A line for each drive, in the order of QEMU's."""
     lines = []
-    for name, statistics in _all(monitor):
-        rd, wr, flush, _ = statistics.counts.values()
+    for drive in _all(monitor):
+        rd, wr, flush, _ = drive.statistics.counts.values()
         lines.append(
-            f"{name}: rd_bytes={rd.bytes} wr_bytes={wr.bytes} rd_operations={rd.operations} "
+            f"{drive.name}: rd_bytes={rd.bytes} wr_bytes={wr.bytes} rd_operations={rd.operations} "
             f"wr_operations={wr.operations} flush_operations={flush.operations} "
             f"wr_total_time_ns={wr.total_ns} rd_total_time_ns={rd.total_ns} "
             f"flush_total_time_ns={flush.total_ns} rd_merged={MERGED} wr_merged={MERGED} "
-            f"idle_time_ns={_idle(statistics) or 0}")
+            f"idle_time_ns={_idle(drive.statistics) or 0}")
     return "\n".join(lines)
 
 
 def query(session: Session) -> list[dict[str, Any]]:
-    return [{"device": name, "stats": _described(statistics)} for name, statistics in _all(session)]
+    return [{"device": drive.name, "stats": _described(drive.statistics),
+             **({"node-name": drive.medium.node_name} if drive.medium else {})}
+            for drive in _all(session)]
 
 
-def _all(client: Monitor | Session) -> Iterator[tuple[str, Statistics]]:
+def _all(client: Monitor | Session) -> Iterator[Drive]:
     for drive in client.config.drives:
-        yield drive.name, client.runner.machine.drives[drive.name].statistics
+        yield client.runner.machine.drives[drive.name]
 
 
 def _described(statistics: Statistics) -> dict[str, Any]:

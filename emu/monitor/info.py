@@ -67,6 +67,8 @@ def _drive(config: DriveConfig, drive: Drive) -> str:
     lines = [f"{config.name}: {what}"]
     if config.place:
         lines.append(f"    Attached to:      {config.place}")
+    if drive.io_status != "ok":
+        lines.append(f"    I/O status:       {drive.io_status}")
     if drive.removable:
         lines.append(f"    Removable device: {'' if drive.locked else 'not '}locked, "
                      f"tray {'open' if drive.tray_open else 'closed'}")

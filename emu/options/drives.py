@@ -70,10 +70,16 @@ def drive(request: Request, text: str) -> None:
         raise UserError(f"'{media}' invalid media")
     if not values.get("file") and media == "disk" and interface in ("ide", "virtio"):
         raise UserError("Device needs media, but drive is empty")
+    if interface == "floppy":
+        for key in "werror", "rerror":
+            if key in values:
+                raise UserError(f"{key} is not supported by this bus type")
     image_format = values.get("format")
     if image_format is not None and image_format not in FORMATS:
         raise UserError(f"Unknown driver '{image_format}', known are {', '.join(FORMATS)}")
     read_only = keyvalue.on_off(values, "readonly", keyvalue.on_off(values, "read-only", False))
+    if read_only and media == "disk" and interface == "ide":
+        raise UserError("Block node is read-only")  # ATA disks have no way to say so
     _add(request, DriveConfig(
         file=values.get("file", ""),
         index=_index(request, values, interface),

@@ -41,7 +41,9 @@ class Backend(BlockDevice):
     unmap: pass on that the guest needs some bytes no more.
     reopen: opens the backing file again, for reading only or not; without it nothing is committed.
     werror, rerror: what the failure of a request leads to: report, ignore, enospc or stop.
+    on_error: hears of each failure of a request: the request, the error, and what it leads to.
     stop: pauses the machine; what it is given is called when the machine goes on.
+    node_name: what QMP calls the image, as apart from the drive that it is in.
     """
 
     def __init__(self, node: BlockDevice, path: str, format: str,
@@ -55,7 +57,9 @@ class Backend(BlockDevice):
         self.read_only = node.read_only
         self.reopen: Callable[[bool], BlockDevice] | None = None
         self.werror, self.rerror = "enospc", "report"
+        self.on_error: Callable[[Request, OSError, str], None] = lambda *failure: None
         self.stop: Callable[[Callable[[], None]], None] | None = None
+        self.node_name = ""
         self.statistics = Statistics()
         self._files = list(_files(node))
         self._quick_writes = 0  # in a row
@@ -137,6 +141,7 @@ class Backend(BlockDevice):
         error = request.error
         if error is not None and not request.cancelled:
             action = self._action(error, request.writes)
+            self.on_error(request, error, action)
             if action == "stop" and self.stop:
                 self.stop(lambda: None if request.cancelled else self._start(request))
                 return

@@ -20,6 +20,7 @@ class Drive(Chip):
     cdrom, floppy: what it is; it is a hard disk if it is neither.
     on_change: called when the medium has come into reach or gone out of it; on_eject_request: when
     the user wants a locked tray to open. Both are the controller's.
+    io_status: "ok", or what has paused the machine since it last went on: "nospace" or "failed".
     on_tray: called with True when the tray has opened, False when it has closed.
     All is done on the vCPU's thread.
     """
@@ -34,6 +35,7 @@ class Drive(Chip):
         self.floppy = floppy
         self.tray_open = False
         self.locked = False
+        self.io_status = "ok"
         self.on_change: Callable[[], None] = lambda: None
         self.on_eject_request: Callable[[], None] = lambda: None
         self.on_tray: Callable[[bool], None] = lambda opened: None

@@ -18,6 +18,7 @@ pytestmark = pytest.mark.skipif(
     os.geteuid() != 0 or not all(map(shutil.which, ("qemu-system-x86_64", "qemu-img", "nasm"))),
     reason="needs root to mount a small file system, QEMU and nasm")
 PATIENCE = 60  # seconds
+FAILURE = {"device": "ide0-hd0", "operation": "write", "reason": "No space left on device"}
 
 
 @pytest.fixture
@@ -46,6 +47,7 @@ class Machine:
              "-drive", f"file={image},format={format},werror={werror}",
              "-serial", f"file:{self.told}", "-qmp", "stdio"],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.events = []
         self.execute("qmp_capabilities")
 
     def execute(self, command):
@@ -53,6 +55,8 @@ class Machine:
         self.process.stdin.flush()
         while "return" not in (answer := json.loads(self.process.stdout.readline())):
             assert "error" not in answer
+            if "event" in answer:
+                self.events.append((answer["event"], answer.get("data", {})))
         return answer["return"]
 
     def wait_for(self, condition):
@@ -63,6 +67,15 @@ class Machine:
 
     def status(self):
         return self.execute("query-status")["status"]
+
+    def io_status(self):
+        return self.execute("query-block")[0].get("io-status", "not shown")
+
+    def failures(self):
+        """What the events say; each once. What images are called is a matter of chance."""
+        told = [data for name, data in self.events if name == "BLOCK_IO_ERROR"]
+        return [data for number, data in enumerate(told)
+                if data.pop("node-name").startswith("#block") and data not in told[:number]]
 
     def flushes(self):
         return self.told.stat().st_size // 4
@@ -85,11 +98,14 @@ def start(request, small):
 def test_the_machine_waits_for_room(start, small, format):
     machine = start(format, "enospc")
     machine.wait_for(lambda: machine.status() == "io-error")
+    assert machine.io_status() == "nospace"
+    assert [name for name, _ in machine.events][-2:] == ["BLOCK_IO_ERROR", "STOP"]
     before = machine.flushes()
     subprocess.run(["mount", "-o", "remount,size=40m", small], check=True)
     machine.execute("cont")
     machine.wait_for(lambda: machine.flushes() > before + 10)
-    assert machine.status() == "running"
+    assert machine.status() == "running" and machine.io_status() == "ok"
+    assert machine.failures() == [FAILURE | {"action": "stop", "nospace": True}]
 
 
 @pytest.mark.parametrize("format", ["raw", "qcow2"])
@@ -101,5 +117,6 @@ def test_the_guest_is_told(start, small, format):
     while count[-1] != count[-2]:
         time.sleep(1)
         count.append(machine.flushes())
-    assert machine.status() == "running"
+    assert machine.status() == "running" and machine.io_status() == "not shown"
+    assert machine.failures() == [FAILURE | {"action": "report"}]
     assert os.statvfs(small).f_bavail < 64

@@ -30,7 +30,7 @@ class FakeRunner:
                 end=len(ram), kind="ram" if address < len(ram) else "gap"))
         self.cpu = SimpleNamespace(
             translate=lambda address: address if address < len(ram) else -1)
-        image = SimpleNamespace(format="raw", read_only=False, size=MIB,
+        image = SimpleNamespace(format="raw", read_only=False, size=MIB, node_name="#block000",
                                 statistics=Statistics())
         self.machine = SimpleNamespace(
             drives={"ide0-hd0": Drive("ide0-hd0", image)},

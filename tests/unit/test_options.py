@@ -66,10 +66,11 @@ def test_drives_find_their_places(line, drives):
 
 
 def test_drive_keys():
-    drive, *_ = config("-drive file=a,format=qcow2,snapshot=on,readonly=on,id=root").drives
+    keys = "file=a,if=virtio,format=qcow2,snapshot=on,readonly=on,id=root"
+    drive, *_ = config(f"-drive {keys}").drives
     assert (drive.format, drive.snapshot, drive.read_only) == ("qcow2", True, True)
     assert drive.name == "root"
-    assert drive.source == "-drive file=a,format=qcow2,snapshot=on,readonly=on,id=root"
+    assert drive.source == f"-drive {keys}"
     assert config("-hdc a").drives[0].name == "ide1-hd0"
 
 
@@ -188,6 +189,9 @@ def test_sockets():
     ("-append x", "-append only allowed with -kernel option"),
     ("-drive format=raw", "-drive format=raw: Device needs media, but drive is empty"),
     ("-drive file=a,discard=maybe", "-drive file=a,discard=maybe: Invalid discard option"),
+    ("-drive file=a,readonly=on", "-drive file=a,readonly=on: Block node is read-only"),
+    ("-drive if=floppy,werror=stop",
+     "-drive if=floppy,werror=stop: werror is not supported by this bus type"),
     ("-drive file=a,werror=x", "-drive file=a,werror=x: 'x' invalid write error action"),
     ("-drive file=a,rerror=enospc",
      "-drive file=a,rerror=enospc: 'enospc' invalid read error action"),

@@ -250,7 +250,7 @@ def test_query_commands_and_schema_agree(client):
     entries = client.execute("query-qmp-schema")
     assert commands == {entry["name"] for entry in entries if entry["meta-type"] == "command"}
     assert {"STOP", "RESUME", "RESET", "SHUTDOWN", "POWERDOWN", "RTC_CHANGE",
-            "DEVICE_TRAY_MOVED", "VNC_CONNECTED", "VNC_INITIALIZED",
+            "DEVICE_TRAY_MOVED", "BLOCK_IO_ERROR", "VNC_CONNECTED", "VNC_INITIALIZED",
             "VNC_DISCONNECTED", "GUEST_PANICKED", "GUEST_CRASHLOADED"} == {
         entry["name"] for entry in entries if entry["meta-type"] == "event"}
     defined = {entry["name"] for entry in entries}

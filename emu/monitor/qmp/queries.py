@@ -119,7 +119,7 @@ def _drive(config: DriveConfig, drive: Drive) -> dict[str, Any]:
     return {"device": drive.name, "type": "unknown", "qdev": config.qdev,
             "removable": drive.removable, "locked": drive.locked,
             **({"tray_open": drive.tray_open} if drive.cdrom else {}),
-            **({} if drive.floppy else {"io-status": "ok"}),
+            **({"io-status": drive.io_status} if config.has_io_status else {}),
             **({"inserted": _inserted(config, drive.medium)} if drive.medium else {})}
 
 
@@ -129,9 +129,9 @@ def _inserted(drive: DriveConfig, image: Backend) -> dict[str, Any]:
     about = {"filename": drive.file, "format": image.format, "virtual-size": image.size}
     with suppress(OSError):  # its name may be gone while the image is still open
         about["actual-size"] = os.stat(drive.file).st_blocks * BLOCK
-    return {"file": drive.file, "ro": image.read_only, "drv": image.format,
-            "backing_file_depth": 0, "encrypted": False, "detect_zeroes": "off", **limits,
-            "image": about, "write_threshold": 0,
+    return {"file": drive.file, "node-name": image.node_name, "ro": image.read_only,
+            "drv": image.format, "backing_file_depth": 0, "encrypted": False,
+            "detect_zeroes": "off", **limits, "image": about, "write_threshold": 0,
             "cache": {"writeback": cache.writeback, "direct": cache.direct,
                       "no-flush": cache.no_flush}}
 

@@ -88,9 +88,9 @@ command chardev-send-break(id=str)
 struct BlockdevCacheInfo: writeback=bool direct=bool no-flush=bool
 struct ImageInfo: filename=str format=str virtual-size=int actual-size?=int
 enum BlockdevDetectZeroesOptions: off on unmap
-struct BlockDeviceInfo: file=str ro=bool drv=str backing_file_depth=int encrypted=bool
-  detect_zeroes=BlockdevDetectZeroesOptions bps=int bps_rd=int bps_wr=int iops=int iops_rd=int
-  iops_wr=int image=ImageInfo cache=BlockdevCacheInfo write_threshold=int
+struct BlockDeviceInfo: file=str node-name?=str ro=bool drv=str backing_file_depth=int
+  encrypted=bool detect_zeroes=BlockdevDetectZeroesOptions bps=int bps_rd=int bps_wr=int iops=int
+  iops_rd=int iops_wr=int image=ImageInfo cache=BlockdevCacheInfo write_threshold=int
 enum BlockDeviceIoStatus: ok failed nospace
 struct BlockInfo: device=str qdev?=str type=str removable=bool locked=bool
   inserted?=BlockDeviceInfo tray_open?=bool io-status?=BlockDeviceIoStatus
@@ -107,8 +107,12 @@ struct BlockDeviceStats: rd_bytes=int wr_bytes=int unmap_bytes=int rd_operations
   invalid_rd_operations=int invalid_wr_operations=int invalid_flush_operations=int
   invalid_unmap_operations=int account_invalid=bool account_failed=bool
   timed_stats=[BlockDeviceTimedStats]
-struct BlockStats: device?=str stats=BlockDeviceStats
+struct BlockStats: device?=str node-name?=str stats=BlockDeviceStats
 command query-blockstats() -> [BlockStats]
+enum IoOperationType: read write
+enum BlockErrorAction: ignore report stop
+event BLOCK_IO_ERROR(device=str node-name?=str operation=IoOperationType action=BlockErrorAction
+  nospace?=bool reason=str)
 event DEVICE_TRAY_MOVED(device=str id=str tray-open=bool)
 command eject(device?=str id?=str force?=bool)
 command blockdev-open-tray(device?=str id?=str force?=bool)
