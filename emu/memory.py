@@ -22,6 +22,8 @@ class MemoryBus(Protocol):
 
     def map_ram(self, address: int, buffer: Any, writable: bool) -> None: ...
     def map_device(self, address: int, size: int, device: Any) -> None: ...
+    def show(self, address: int, start: int, size: int, buffer: Any, unit: int, stride: int
+             ) -> None: ...
     def unmap(self, address: int) -> None: ...
     def physical_read(self, address: int, length: int) -> bytes: ...
     def physical_write(self, address: int, data: Any) -> None: ...
@@ -66,6 +68,15 @@ class Memory:
     def map_mmio(self, base: int, size: int, device: Any, name: str) -> Region:
         """Let device.read(offset, size) and device.write(offset, size, value) answer."""
         return self._map(Region(base, size, "mmio", name, device))
+
+    def show(self, region: Region, start: int, size: int, buffer: Any, unit: int, stride: int
+             ) -> None:
+        """Let a writable buffer answer for a device, at offsets `start` to `start + size`.
+
+        Of the buffer, runs of `unit` bytes are seen that begin `stride` apart, both powers of two.
+        The device is not called there until it is told otherwise; size 0: it is, everywhere.
+        """
+        self.bus.show(region.base, start, size, buffer, unit, stride)
 
     def unmap(self, region: Region) -> None:
         """Leave the range to nobody."""

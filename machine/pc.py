@@ -2,6 +2,7 @@
 import mmap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pyemu.machine import layout
@@ -251,7 +252,8 @@ def _plug_vga(pci: PciBus, clock: Any, ports: Any, memory: Any, rom: bytes | Non
         return None
     vram = mmap.mmap(-1, layout.VIDEO_RAM_SIZE)
     vga = Vga(clock, vram)
-    memory.map_mmio(layout.VGA_WINDOW, layout.VGA_WINDOW_SIZE, vga, "vga-lowmem")
+    window = memory.map_mmio(layout.VGA_WINDOW, layout.VGA_WINDOW_SIZE, vga, "vga-lowmem")
+    vga.memory.show = partial(memory.show, window)
     ports.map(*layout.VGA, vga.ports, width=2)
     ports.map(*layout.VGA_MONO, vga.mono_ports, width=2)
     ports.map(*layout.DISPI, vga.dispi.ports, width=2)

@@ -28,7 +28,7 @@ class Vga(Chip):
     def __init__(self, clock: Any, vram: Any):
         self.vram = vram
         self.dac = Dac()
-        self.registers = VgaRegisters(clock, self.dac, self._changed)
+        self.registers = VgaRegisters(clock, self.dac, self._changed, self._selected)
         self.dispi = Dispi(vram, self.dac, self._changed)
         self.memory = VgaMemory(vram, self.registers, self.dispi)
         self.ports = self.registers.ports
@@ -54,6 +54,9 @@ class Vga(Chip):
 
     def _changed(self) -> None:
         self.memory.update()
+
+    def _selected(self) -> None:
+        self.memory.select()
 
     # The text page
 

@@ -2,11 +2,13 @@
 
 Planes lie side by side in video memory: byte `plane` of the 32-bit word `address`. Chained and
 odd/even addresses are packed, so that what the CPU sees as neighbours there lie in neighbouring
-words, as QEMU stores them.
+words, as QEMU stores them. Where such an address is nothing but a place in video memory, the window
+is shown from there without a call of the chip.
 Source: IBM VGA Technical Reference, Graphics Controller; Ferraro, Programmer's Guide to the EGA,
 VGA, and Super VGA Cards, chapter 10.
 """
 import operator
+from collections.abc import Callable
 from typing import Any
 
 from . import vga_registers as register
@@ -24,6 +26,8 @@ FUNCTIONS = (lambda new, latch: new, operator.and_, operator.or_, operator.xor)
 PLANES = 0x0f
 TEXT_PLANES = 0x03
 HIGH_PAIR = 0x02  # READ_MAP: odd/even reaches planes 2 and 3
+PACKED, PAIRED, PLANAR = 1, 2, 4  # bytes of video memory for an address
+NOT_SHOWN = (0, 0, 0, 1, 1)
 EVERY_BYTE = 0x01010101
 ONES = 0xffffffff
 NOBODY = 0xff
@@ -37,6 +41,8 @@ class VgaMemory:
     """read(offset, size) and write(offset, size, value) with offsets from A0000h.
 
     vram: the video memory, a writable buffer of whole 32-bit words.
+    show(start, size, buffer, unit, stride), set by the board, lets the buffer answer for offsets
+    from `start`: runs of `unit` bytes, `stride` apart. Size 0: they all come here.
     """
 
     def __init__(self, vram: Any, registers: VgaRegisters, dispi: Dispi):
@@ -46,6 +52,8 @@ class VgaMemory:
         self.pairs = self.bytes.cast("H")
         self.words = self.bytes.cast("I")
         self.latch = 0
+        self.shown = NOT_SHOWN
+        self.show: Callable[..., None] = lambda *window: None
         self.update()
 
     def update(self) -> None:
@@ -59,19 +67,35 @@ class VgaMemory:
             self.linear = dispi.depth > 4
         else:
             self.start, self.size = WINDOWS[registers.graphics[register.MISCELLANEOUS] >> 2 & 3]
-        stored = 1  # bytes of video memory for an address
+        self.stored = PACKED
         if self.linear:
             self._read, self._write = self._read_linear, self._write_linear
         elif registers.sequencer[register.MEMORY_MODE] & CHAIN_4:
             self._read, self._write = self._read_linear, self._write_chained
         elif registers.graphics[register.GRAPHICS_MODE] & ODD_EVEN:
             self._read, self._write = self._read_odd_even, self._write_odd_even
-            stored = 2
+            self.stored = PAIRED
         else:
             self._read, self._write = self._read_planar, self._write_planar
-            stored = 4
-        if (self.bank + self.size) * stored > len(self.bytes):
+            self.stored = PLANAR
+        if (self.bank + self.size) * self.stored > len(self.bytes):
             self.size = 0  # a bank beyond the memory
+        self.select()
+
+    def select(self) -> None:
+        """Follow MAP_MASK and READ_MAP: what reaches all planes of its organisation is shown."""
+        planes = self.registers.sequencer[register.MAP_MASK]
+        shown = NOT_SHOWN
+        if self.stored == PAIRED:
+            pair = self.registers.graphics[register.READ_MAP] & HIGH_PAIR
+            if planes >> pair & TEXT_PLANES == TEXT_PLANES:
+                shown = self.start, self.size, self.bank * PAIRED + pair, PAIRED, PLANAR
+        elif self.stored == PACKED and (self.linear or planes == PLANES):
+            shown = self.start, self.size, self.bank, PACKED, PACKED
+        if shown != self.shown:
+            self.shown = shown
+            start, size, at, unit, stride = shown
+            self.show(start, size, self.bytes[at:], unit, stride)
 
     def read(self, offset: int, size: int) -> int:
         address = offset - self.start

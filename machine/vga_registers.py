@@ -54,15 +54,19 @@ def _ignore(value: int) -> None:
 
 
 class VgaRegisters(Chip):
-    """on_change() is called when what the memory window shows may have changed."""
+    """on_change() is called when what the memory window shows may have changed, on_select() when
+    it shows other planes.
+    """
 
     STATE = ("misc", "feature", "sequencer", "sequencer_index", "graphics", "graphics_index",
              "attribute", "attribute_index", "attribute_data_next", "crtc", "crtc_index")
 
-    def __init__(self, clock: Any, dac: Dac, on_change: Callable[[], None]):
+    def __init__(self, clock: Any, dac: Dac, on_change: Callable[[], None],
+                 on_select: Callable[[], None]):
         self.clock = clock
         self.dac = dac
         self.on_change = on_change
+        self.on_select = on_select
         self.ports = _Window(PORTS, PORTS_COUNT)
         self.mono_ports = _Window(MONO_PORTS, MONO_PORTS_COUNT)
         connect = self.ports.connect
@@ -138,7 +142,9 @@ class VgaRegisters(Chip):
     def _write_sequencer(self, value: int) -> None:
         index = self.sequencer_index
         self.sequencer[index] = value & SEQUENCER_MASKS[index]
-        if index == MEMORY_MODE:
+        if index == MAP_MASK:
+            self.on_select()
+        elif index == MEMORY_MODE:
             self.on_change()
         elif index == crt.CLOCKING:
             self._timing = None
@@ -152,7 +158,9 @@ class VgaRegisters(Chip):
     def _write_graphics(self, value: int) -> None:
         index = self.graphics_index
         self.graphics[index] = value & GRAPHICS_MASKS[index]
-        if index in (GRAPHICS_MODE, MISCELLANEOUS):
+        if index == READ_MAP:
+            self.on_select()
+        elif index in (GRAPHICS_MODE, MISCELLANEOUS):
             self.on_change()
 
     # Attribute controller: one port for index and data by turns

@@ -1,4 +1,4 @@
-/* Guest-physical memory: mapping it while the guest runs, and reading and writing it as DMA does. */
+/* Guest-physical memory: mapping it while the guest runs, and the accesses to devices in it. */
 #include "tracing.h"
 
 /* What Unicorn's map functions leave behind, since they take physical addresses for virtual ones:
@@ -35,8 +35,7 @@ static void end_mapping(Vcpu *vcpu, FaultState state)
     }
 }
 
-/* Index of the first region that ends after the address. */
-static size_t find(const Vcpu *vcpu, uint64_t address)
+size_t memory_find(const Vcpu *vcpu, uint64_t address)
 {
     size_t low = 0, high = vcpu->region_count;
     while (low < high) {
@@ -51,7 +50,7 @@ static size_t find(const Vcpu *vcpu, uint64_t address)
 
 static Region *find_region(const Vcpu *vcpu, uint64_t address)
 {
-    size_t index = find(vcpu, address);
+    size_t index = memory_find(vcpu, address);
     if (index == vcpu->region_count || address < vcpu->regions[index]->start)
         return NULL;
     return vcpu->regions[index];
@@ -66,6 +65,7 @@ static void refresh_mappings(Vcpu *vcpu)
 
 static void free_region(Region *region)
 {
+    window_close(&region->window);
     if (region->buffer.obj)
         PyBuffer_Release(&region->buffer);
     Py_XDECREF(region->read);
@@ -75,7 +75,7 @@ static void free_region(Region *region)
 
 static Region *insert(Vcpu *vcpu, uint64_t start, uint64_t size)
 {
-    size_t index = find(vcpu, start);
+    size_t index = memory_find(vcpu, start);
     if (size == 0 || (start | size) & ~PAGE_MASK) {
         PyErr_Format(PyExc_ValueError, "%#llx bytes at %#llx are not whole pages", size, start);
         return NULL;
@@ -103,7 +103,7 @@ static Region *insert(Vcpu *vcpu, uint64_t start, uint64_t size)
 
 static void discard(Vcpu *vcpu, Region *region)
 {
-    size_t index = find(vcpu, region->start);
+    size_t index = memory_find(vcpu, region->start);
     vcpu->region_count--;
     memmove(vcpu->regions + index, vcpu->regions + index + 1,
             (vcpu->region_count - index) * sizeof *vcpu->regions);
@@ -169,7 +169,9 @@ static uint64_t device_read(void *uc, uint64_t offset, unsigned size, void *user
     const Region *region = user;
     uint64_t value = ~0ull, address = region->start + offset;
     (void)uc;
-    if (region->read) {
+    if (window_has(&region->window, offset, size)) {
+        value = window_read(&region->window, offset, size);
+    } else if (region->read) {
         Vcpu *vcpu = region->vcpu;
         vcpu_enter_python(vcpu);
         PyObject *read = Py_NewRef(region->read); /* the device may unmap the region */
@@ -196,6 +198,10 @@ static void device_write(void *uc, uint64_t offset, unsigned size, uint64_t valu
     Region *region = user;
     (void)uc;
     TRACE(mmio_write, region->start + offset, size, value);
+    if (window_has(&region->window, offset, size)) {
+        window_write(&region->window, offset, size, value);
+        return;
+    }
     if (!region->write) {
         TRACE(memory_unassigned, true, region->start + offset, size);
         return;
@@ -244,6 +250,26 @@ static PyObject *map_device(Vcpu *vcpu, PyObject *args)
     return mapped(vcpu, region, error);
 }
 
+PyDoc_STRVAR(show_doc,
+"show(address, start, size, buffer, unit, stride)\n--\n\n"
+"Answer for the device at the address, at offsets start to start + size, from a writable buffer:\n"
+"runs of `unit` bytes begin `stride` apart there, both powers of two. Size 0: ask the device.");
+
+static PyObject *show(Vcpu *vcpu, PyObject *args)
+{
+    unsigned long long address, start, size, unit, stride;
+    PyObject *buffer;
+    if (!PyArg_ParseTuple(args, "KKKOKK", &address, &start, &size, &buffer, &unit, &stride))
+        return NULL;
+    Region *region = find_region(vcpu, address);
+    if (!region || region->start != address || !region->read)
+        return PyErr_Format(PyExc_ValueError, "no device begins at %#llx", address);
+    window_close(&region->window);
+    if (size && window_open(&region->window, start, size, buffer, unit, stride) < 0)
+        return NULL;
+    Py_RETURN_NONE;
+}
+
 PyDoc_STRVAR(unmap_doc, "unmap(address)\n--\n\nUndo the mapping that begins at the address.");
 
 static PyObject *unmap(Vcpu *vcpu, PyObject *args)
@@ -268,81 +294,6 @@ static PyObject *unmap(Vcpu *vcpu, PyObject *args)
     discard(vcpu, region);
     refresh_mappings(vcpu);
     Py_RETURN_NONE;
-}
-
-/* Copy between the buffer and memory. What is not RAM reads as ones and ignores writes. */
-static void copy(Vcpu *vcpu, uint64_t address, uint8_t *data, uint64_t length, bool writing)
-{
-    while (length) {
-        size_t index = find(vcpu, address);
-        Region *region = index < vcpu->region_count ? vcpu->regions[index] : NULL;
-        bool inside = region && address >= region->start;
-        uint64_t end = !region ? address + length : inside ? region->end : region->start;
-        uint64_t part = end - address < length ? end - address : length;
-        uint64_t offset = inside ? address - region->start : 0;
-
-        if (writing && inside && region->host && region->writable) {
-            memcpy(region->host + offset, data, part);
-            vcpu->library.invalidate_code(vcpu->uc, region->ram_address + offset,
-                                          region->ram_address + offset + part);
-        } else if (!writing) {
-            if (inside && region->host)
-                memcpy(data, region->host + offset, part);
-            else
-                memset(data, 0xff, part);
-        }
-        address += part;
-        data += part;
-        length -= part;
-    }
-}
-
-PyDoc_STRVAR(physical_read_doc,
-"physical_read(address, length) -> bytes\n--\n\nRead guest-physical memory as DMA does.");
-
-static PyObject *physical_read(Vcpu *vcpu, PyObject *args)
-{
-    unsigned long long address;
-    Py_ssize_t length;
-    if (!PyArg_ParseTuple(args, "Kn", &address, &length))
-        return NULL;
-    TRACE(dma_read, address, length);
-    PyObject *bytes = PyBytes_FromStringAndSize(NULL, length);
-    if (bytes)
-        copy(vcpu, address, (uint8_t *)PyBytes_AS_STRING(bytes), length, false);
-    return bytes;
-}
-
-PyDoc_STRVAR(physical_write_doc,
-"physical_write(address, data)\n--\n\n"
-"Write guest-physical memory as DMA does: code translated from it is forgotten.");
-
-static PyObject *physical_write(Vcpu *vcpu, PyObject *args)
-{
-    unsigned long long address;
-    Py_buffer data;
-    if (!PyArg_ParseTuple(args, "Ky*", &address, &data))
-        return NULL;
-    TRACE(dma_write, address, data.len);
-    copy(vcpu, address, data.buf, data.len, true);
-    PyBuffer_Release(&data);
-    Py_RETURN_NONE;
-}
-
-PyDoc_STRVAR(translate_doc,
-"translate(address) -> int\n--\n\n"
-"Guest-physical address of a virtual one, by the current page tables; -1 where there is none.");
-
-static PyObject *translate(Vcpu *vcpu, PyObject *args)
-{
-    unsigned long long address;
-    uint32_t attributes;
-    if (!PyArg_ParseTuple(args, "K", &address))
-        return NULL;
-    uint64_t page = vcpu->library.physical_page(vcpu->cpu, address & PAGE_MASK, &attributes);
-    if (page == ~0ull)
-        return PyLong_FromLong(-1);
-    return PyLong_FromUnsignedLongLong(page | (address & ~PAGE_MASK));
 }
 
 /* A store to ROM is dropped; an instruction fetch from a device reads FF FF, which is #UD. */
@@ -370,9 +321,7 @@ void memory_close(Vcpu *vcpu)
 PyMethodDef memory_methods[] = {
     {"map_ram", (PyCFunction)map_ram, METH_VARARGS, map_ram_doc},
     {"map_device", (PyCFunction)map_device, METH_VARARGS, map_device_doc},
+    {"show", (PyCFunction)show, METH_VARARGS, show_doc},
     {"unmap", (PyCFunction)unmap, METH_VARARGS, unmap_doc},
-    {"physical_read", (PyCFunction)physical_read, METH_VARARGS, physical_read_doc},
-    {"physical_write", (PyCFunction)physical_write, METH_VARARGS, physical_write_doc},
-    {"translate", (PyCFunction)translate, METH_VARARGS, translate_doc},
     {0},
 };

@@ -371,7 +371,7 @@ static size_t count(const PyMethodDef *methods)
 PyMODINIT_FUNC PyInit__native(void)
 {
     static PyMethodDef methods[sizeof own_methods / sizeof *own_methods + 16];
-    const PyMethodDef *const others[] = {memory_methods, debug_methods};
+    const PyMethodDef *const others[] = {memory_methods, dma_methods, debug_methods};
     PyMethodDef *end = methods + sizeof own_methods / sizeof *own_methods;
     memcpy(methods, own_methods, sizeof own_methods);
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {

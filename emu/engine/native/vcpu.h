@@ -8,6 +8,7 @@
 
 #include "library.h"
 #include "ring.h"
+#include "window.h"
 
 /* A run of I/O ports and the bound methods of the device that answers there. */
 typedef struct {
@@ -27,6 +28,7 @@ typedef struct {
     bool writable;
     Py_buffer buffer;
     PyObject *read, *write;
+    Window window;
     struct Vcpu *vcpu;
 } Region;
 
@@ -229,8 +231,12 @@ FaultState save_fault_state(const Vcpu *vcpu);
 void restore_fault_state(Vcpu *vcpu, FaultState state);
 int memory_install(Vcpu *vcpu);
 void memory_close(Vcpu *vcpu);
+/* Index of the first region that ends after the address. */
+size_t memory_find(const Vcpu *vcpu, uint64_t address);
 extern PyMethodDef memory_methods[];
-uint8_t *memory_host(Vcpu *vcpu, uint64_t address, uint64_t length, bool writing);
+
+/* dma.c */
+extern PyMethodDef dma_methods[];
 
 /* tlb.c */
 int tlb_install(Vcpu *vcpu);
