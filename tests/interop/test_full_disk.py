@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from interop.writer import assemble_writer
 
 EMULATORS = {"pyemu": [str(Path(sys.executable).with_name("pyemu"))],
              "qemu": ["qemu-system-x86_64"]}
@@ -37,7 +38,7 @@ class Machine:
 
     def __init__(self, command, folder, format, werror):
         boot = folder.parent / "writer.bin"
-        subprocess.run(["nasm", "-o", boot, Path(__file__).with_name("writer.asm")], check=True)
+        assemble_writer("pio", boot)
         boot.write_bytes(boot.read_bytes().ljust(16 << 20, b"\0"))
         image = folder / "a.img"
         subprocess.run(["qemu-img", "convert", "-O", format, boot, image], check=True)
