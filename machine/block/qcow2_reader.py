@@ -2,7 +2,7 @@
 
 Source: QEMU's docs/interop/qcow2.txt.
 """
-from pyemu.machine.block.base import ABSENT, DATA, ZERO_DATA, BlockDevice, Extent
+from pyemu.machine.block.base import ABSENT, DATA, SECTOR, ZERO_DATA, BlockDevice, Extent
 from pyemu.machine.block.lru import Lru
 from pyemu.machine.block.qcow2_compression import decompressor
 from pyemu.machine.block.qcow2_header import Header
@@ -29,7 +29,7 @@ class Qcow2Reader(BlockDevice):
         self.file = file
         self.header = header
         self.backing = backing
-        self.size = header.size
+        self.size = header.size // SECTOR * SECTOR
         self.read_only = file.read_only
         self.decompress = decompressor(header.compression)
         self.map = ClusterMap(file, header)

@@ -1,5 +1,6 @@
 """Damaged qcow2 images: correct data or an error, in bounded memory and time; never a traceback.
 
+Of one in twenty qemu-img is asked, too: what it can read we read likewise, or refuse.
 `--sequences 25000` for 100 000 images.
 """
 import random
@@ -22,6 +23,8 @@ pytestmark = pytest.mark.skipif(not shutil.which("qemu-img") or not shutil.which
 KIB, MIB = 1 << 10, 1 << 20
 MEMORY = 256 * MIB  # on top of what Python takes
 SLOWEST = 5  # seconds of the processor for one image
+COMPARED = 20  # of so many images one is read by qemu-img, too
+LARGEST = 64 * MIB  # disk of which all is compared
 
 LAYOUTS = ("cluster_size=512", "cluster_size=4k,refcount_bits=1", "cluster_size=512,compat=0.10",
            "cluster_size=64k", "cluster_size=1k,lazy_refcounts=on,refcount_bits=64")
@@ -143,3 +146,30 @@ def test_damaged_images(images, tmp_path, sequences, limited):
         assert time.process_time() - started < SLOWEST, seed
         assert path.stat().st_blocks * 512 < 64 * MIB, seed
     assert all(outcomes.values())
+
+
+def test_what_qemu_reads_of_them(images, tmp_path, sequences):
+    path, copy = tmp_path / "damaged.qcow2", tmp_path / "copy"
+    outcomes = {"same": 0, "refused": 0}
+    for seed in range(0, 4 * sequences, COMPARED):
+        dice = random.Random(seed)
+        image = damaged(dice.choice(images), dice)
+        if int.from_bytes(image[24:32], "big") > LARGEST:
+            continue
+        path.write_bytes(image)
+        if subprocess.run(["qemu-img", "convert", "-f", "qcow2", "-O", "raw", path, copy],
+                          capture_output=True).returncode:
+            continue
+        try:
+            disk, _ = open_node(str(path), "qcow2", True, ignore)
+        except OSError:
+            outcomes["refused"] += 1
+            continue
+        try:
+            assert disk.read(0, disk.size) == copy.read_bytes(), seed
+            outcomes["same"] += 1
+        except OSError:
+            outcomes["refused"] += 1
+        finally:
+            disk.close()
+    assert outcomes["same"] > outcomes["refused"], outcomes

@@ -64,7 +64,8 @@ def test_kills_under_a_guest(tmp_path, sequences):
         if "lazy" in options:  # the counts are rebuilt by whoever opens it next
             open_image(str(image), "qcow2", report=ignore).close()
             checked = subprocess.run(["qemu-img", "check", image], capture_output=True, text=True)
-        assert checked.returncode in (0, LEAKS), (seed, way, options, checked.stdout + checked.stderr)
+        assert checked.returncode in (0, LEAKS), (
+            seed, way, options, checked.stdout + checked.stderr)
 
         expected = {place(number): number for number in range(flushed)}
         unsafe = {place(number) for number in range(flushed, flushed + 2 * BETWEEN)}
