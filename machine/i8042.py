@@ -108,7 +108,7 @@ class I8042(Chip):
         keyboard.on_data = mouse.on_data = self._fill
 
     def reset(self) -> None:
-        self.status = UNLOCKED
+        self.status = UNLOCKED | LAST_WAS_COMMAND
         self.ram = bytearray(RAM_MASK + 1)
         self.output = 0
         self.output_port = OUT_IDLE | OUT_NO_RESET | OUT_A20

@@ -1,4 +1,8 @@
-"""Commands at our keyboard controller, keyboard and mouse, and at QEMU's: answers must agree."""
+"""Commands at our keyboard controller, keyboard and mouse, and at QEMU's: answers must agree.
+
+Not compared, because QEMU leaves the manual there: the controller's RAM and password, what only
+scan code set 3 has, resending, and the mouse's answer to what it does not know, which is none.
+"""
 import random
 
 import pytest
@@ -26,6 +30,16 @@ MOUSE = [tuple(part for value in values for part in (C | 0xd4, value)) for value
     (0xf3, 200, 0xf3, 100, 0xf3, 80), (0xf3, 200, 0xf3, 200, 0xf3, 80), (0xf4,), (0xf5,), (0xf6,),
     (0xff,), (0xee, 0x12, 0xec),
 )]
+
+
+AFRESH = (C | 0xd4, 0xec, 0xff, C | 0xd4, 0xff, C | 0x60, 0x47)  # out of wrap mode, and reset
+PULSES_RESET = set(range(0xf0, 0x100, 2))
+ALL = set(range(0x100))
+COMPARED = {  # who is told: the values, and what is told next: a parameter, or the next command
+    "controller": (ALL - PULSES_RESET - {*range(0x21, 0x40), *range(0x61, 0x80), 0xa4}, 0xe7),
+    "keyboard": (ALL - {0x00, *range(0xf7, 0xfa), 0xfb, 0xfd, 0xfe}, 0x02),
+    "mouse": ({*range(0xe6, 0xec), 0xee, 0xf0, *range(0xf2, 0xf7), 0xff}, 0xe7),
+}
 
 
 class Pair:
@@ -69,3 +83,26 @@ def test_conversations(qtest, clock, seed):
             pair.tell(part)
             ours, theirs = pair.answers()
             assert ours == theirs, history[-12:]
+
+
+@pytest.mark.parametrize("who", COMPARED)
+def test_every_command(qtest, clock, who):
+    pair = Pair(qtest(), clock)
+    values, following = COMPARED[who]
+    for value in sorted(values):
+        messages = {"controller": ((C | value,), (following,)),
+                    "keyboard": ((value,), (following,)),
+                    "mouse": ((C | 0xd4, value), (C | 0xd4, following))}[who]
+        for part in AFRESH:
+            pair.tell(part)
+            pair.answers()
+        for message in messages:
+            for part in message:
+                pair.tell(part)
+            ours, theirs = pair.answers()
+            assert ours == theirs, f"{value:#x}, {following:#x}"
+
+
+def test_status_before_the_first_command(qtest, clock):
+    pair = Pair(qtest(), clock)
+    assert pair.chip.command.read(0, 1) == pair.oracle.inb(COMMAND)
