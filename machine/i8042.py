@@ -27,7 +27,7 @@ FRAME_NS = 1_000_000  # eleven bits at about 11 kHz
 OUTPUT_FULL, SYSTEM, LAST_WAS_COMMAND, UNLOCKED, AUX_FULL = 0x01, 0x04, 0x08, 0x10, 0x20
 
 # Command byte, byte 0 of the controller's RAM
-KEYBOARD_IRQ, AUX_IRQ, SYSTEM_FLAG = 0x01, 0x02, 0x04
+KEYBOARD_IRQ, AUX_IRQ = 0x01, 0x02
 KEYBOARD_OFF, AUX_OFF, TRANSLATE = 0x10, 0x20, 0x40
 COMMAND_BYTE_MASK = 0x77
 
@@ -166,12 +166,11 @@ class I8042(Chip):
     # Commands
 
     def _self_test(self) -> None:
-        self.status |= SYSTEM
+        self.status |= SYSTEM  # to stay: SeaBIOS clears the flag in its command byte
         self._reply(SELF_TEST_PASSED)
 
     def _write_ram(self, address: int, value: int) -> None:
         if address == 0:
-            self.status = self.status & ~SYSTEM | value & SYSTEM_FLAG
             self._set_mode(value & COMMAND_BYTE_MASK)
         else:
             self.ram[address] = value
