@@ -14,7 +14,8 @@ from boot.console import IMAGES, PYEMU, Console
 OPTIONS = ["-m", "128", "-nographic", "-drive",
            f"file={IMAGES}/mini.img,format=raw,snapshot=on,if=virtio"]
 OURS = re.compile(r"cpu_(in|out) addr 0x(\w+)\((.)\) value (\d+)")
-THEIRS = re.compile(r"memory_region_ops_(read|write) cpu 0 mr \S+ addr 0x(\w+) value 0x(\w+) size (\d)")
+THEIRS = re.compile(r"memory_region_ops_(read|write) cpu 0 mr \S+ addr 0x(\w+) value 0x(\w+) "
+                    r"size (\d)")
 SIZES = {"b": 1, "w": 2, "l": 4}
 PORTS = 0x10000
 
