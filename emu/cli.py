@@ -38,7 +38,8 @@ def _run(arguments: list[str]) -> int:
     try:
         control.declare(config.trace_events)
         options = control.TraceOptions.parse(config.trace)
-        log_options = log.LogOptions.parse(config.log, config.log_file)
+        log_options = log.LogOptions.parse(config.log, config.log_file,
+                                                  ranges=config.log_ranges)
         if options.help:
             print(control.help_text(), flush=True)
             return 0

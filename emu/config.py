@@ -300,4 +300,5 @@ class Config:
     plugins: list[str] = field(default_factory=list)  # arguments of -plugin, in order
     log: list[str] = field(default_factory=list)  # arguments of -d, in order
     log_file: str | None = None
+    log_ranges: str = ""  # argument of -dfilter
     pid_file: str | None = None

@@ -69,13 +69,18 @@ class Plugin:
         self._listen("cpu_exception", self._guarded(callback))
 
     def on_syscall(self, entry: Callback | None = None, ret: Callback | None = None) -> None:
-        """entry(number, arguments) for each SYSCALL, with a tuple of 6; ret(number, result)."""
+        """entry(number, arguments) for each system call, with a tuple of 6; ret(number, result).
+
+        Those are SYSCALL and, with the arguments of 32-bit Linux, SYSENTER and INT 80h.
+        """
         if entry is not None:
             called = self._guarded(entry)
             self._listen("guest_user_syscall",
-                         lambda number, *arguments: called(number, arguments[:6]))
+                         lambda cpu, number, *arguments: called(number, arguments[:6]))
         if ret is not None:
-            self._listen("guest_user_syscall_ret", self._guarded(ret))
+            returned = self._guarded(ret)
+            self._listen("guest_user_syscall_ret",
+                         lambda cpu, number, result: returned(number, result))
 
     def on_memory(self, begin: int, end: int, callback: Callback) -> None:
         """callback(is_write, address, size, value) for each access of the guest that touches

@@ -257,7 +257,7 @@ class Runner:
     # --- requests, carried out between two runs ---
 
     def _set_power_on_state(self) -> None:
-        trace_guest_cpu_reset()
+        trace_guest_cpu_reset(self.cpu)
         self.cpu.reset()
         self.machine.reset()
 

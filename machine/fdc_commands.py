@@ -9,6 +9,7 @@ from typing import Any
 from pyemu.machine.block.request import Read, Write
 from pyemu.machine.chip import Chip
 from pyemu.machine.floppy_drive import SECTOR, SIZE_CODE, FloppyDrive
+from pyemu.trace.log import unimp
 
 # The first byte of a command: which one, and how
 CODE = 0x1F
@@ -315,6 +316,8 @@ class Commands(Chip):
         self.fdc.answer(PART)
 
     def _invalid(self, command: bytes) -> None:
+        if unimp:
+            unimp(f"fdc: unimplemented command 0x{command[0]:02x}")
         self.fdc.answer(INVALID)
 
     WHOLE_BYTE: dict[int, tuple[int, Callable[["Commands", bytes], None]]] = {

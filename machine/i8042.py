@@ -16,6 +16,7 @@ from pyemu.trace.hooks import (
     trace_pckbd_kbd_write_data,
     trace_pckbd_outport_write,
 )
+from pyemu.trace.log import guest_errors
 
 from .chip import Chip
 from .keymap import SET2_TO_SET1
@@ -162,6 +163,8 @@ class I8042(Chip):
             self._reply(self.ram[value & RAM_MASK])
         elif value in PULSE and not value & PULSE_SPARES_RESET:
             self.reset_request("guest-reset")
+        elif value not in PULSE and guest_errors:
+            guest_errors(f"unsupported keyboard cmd=0x{value:02x}")
 
     # Commands
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from pyemu.machine.chip import Chip
 from pyemu.trace.hooks import trace_i8257_unregistered_dma
+from pyemu.trace.log import unimp
 
 # Offsets; below are address and count of each channel in turn
 STATUS = COMMAND = 8
@@ -176,6 +177,8 @@ class Controller(Chip):
         if register < STATUS:
             self._write_word(self.channels[register >> 1], register & 1, value)
         elif register == COMMAND:
+            if unimp and value & ~DISABLED:
+                unimp(f"i8257_write_cont: cmd 0x{value:02x} not supported")
             self.command = value
         elif register == REQUEST:
             channel.requested = bool(value & SET)

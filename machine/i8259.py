@@ -17,6 +17,7 @@ from pyemu.trace.hooks import (
     trace_pic_set_irq,
     trace_pic_update_irq,
 )
+from pyemu.trace.log import unimp
 
 CASCADE = 2  # the master's input that the slave drives
 SPURIOUS = 7  # the input that answers when the request has gone before the acknowledge
@@ -24,7 +25,8 @@ LOWEST = 7  # input of lowest priority after initialisation
 
 ICW1 = 0x10  # port 0, bit 4: this starts an initialisation
 ICW1_IC4 = 0x01  # ICW4 follows
-ICW1_SNGL = 0x02  # not cascaded, no ICW3. (LTIM, bit 3, has no effect here: the ELCR replaced it)
+ICW1_SNGL = 0x02  # not cascaded, no ICW3
+ICW1_LTIM = 0x08  # level-triggered; without effect here: the ELCR replaced it
 ICW2_BASE = 0xF8
 ICW4_AEOI = 0x02
 ICW4_SFNM = 0x10
@@ -76,6 +78,8 @@ class Pic(Chip):
 
     def _initialise(self, icw1: int) -> None:
         """ICW1: forget requests, mask and modes, and expect the ICWs that it announces."""
+        if unimp and icw1 & ICW1_LTIM:
+            unimp("i8259: level sensitive irq not supported")
         self.edges = 0
         self.imr = self.isr = 0
         self.lowest = LOWEST

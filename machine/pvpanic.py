@@ -4,6 +4,7 @@ Reading tells which events the device takes, writing reports them. Linux finds i
 identifier QEMU0001 (drivers/misc/pvpanic). Source: QEMU docs/specs/pvpanic.txt.
 """
 from pyemu.trace.hooks import trace_pvpanic_write
+from pyemu.trace.log import guest_errors
 
 from .chip import Chip
 from .system import System
@@ -24,6 +25,8 @@ class PvPanic(Chip):
 
     def write(self, offset: int, size: int, value: int) -> None:
         trace_pvpanic_write(value)
+        if value & ~EVENTS and guest_errors:
+            guest_errors(f"pvpanic: unknown event {value:#x}.")
         value &= self.events
         if value & PANICKED:
             self.system.guest_panicked()

@@ -10,29 +10,41 @@ from typing import Any
 
 from pyemu.trace import _ring, control, hooks
 from pyemu.trace.control import matching, switch
-from pyemu.trace.options import TraceError, UnknownEvent
+from pyemu.trace.options import TraceError
 
-TRACE_EVENT_HELP = "trace-event PATTERN on|off -- changes status of the trace events that match"
-INFO_HELP = "info trace-events [PATTERN] -- show available trace-events & their state"
-TRACE_FILE_HELP = ("trace-file [on|off|flush|set FILE] -- open, close, or flush the trace file, "
-                   "or set a new file name")
+CPUS = 1
 
 
-def info_trace_events(pattern: str | None = None) -> str:
-    """`info trace-events [PATTERN]`."""
+def of_cpu(pattern: str, vcpu: int | None) -> list[str]:
+    """The events that match; with `vcpu`, of those that tell CPUs apart. Raises TraceError."""
+    if vcpu is not None and vcpu >= CPUS:
+        raise TraceError(f"invalid vCPU index {vcpu}")
+    names = matching(pattern)
+    if vcpu is None:
+        return names
+    apart = [name for name in names if hooks.events[name].per_cpu]
+    if names == [pattern] and not apart:
+        raise TraceError(f'event "{pattern}" is not vCPU-specific')
+    return apart
+
+
+def info_trace_events(pattern: str = "*", vcpu: int | None = None) -> str:
+    """`info trace-events [PATTERN] [VCPU]`."""
     try:
-        names = matching(pattern) if pattern else list(hooks.events)
-    except UnknownEvent as error:
+        names = of_cpu(pattern, vcpu)
+    except TraceError as error:
         return str(error)
     return "\n".join(f"{name} : state {int(hooks.hooks[name].enabled)}" for name in names)
 
 
-def trace_event(name: str, option: str | None = None) -> str:
-    """`trace-event PATTERN on|off`."""
+def trace_event(name: str, option: str | None = None, vcpu: int | None = None) -> str:
+    """`trace-event PATTERN on|off [VCPU]`."""
     if option not in ("on", "off"):
         return "Expected 'on' or 'off'\nTry \"help trace-event\" for more information"
     try:
-        names = switch(name, option == "on")
+        names = of_cpu(name, vcpu)
+        for found in names:
+            switch(found, option == "on")
         if option == "on" and any(hooks.hooks[found].enabled for found in names):
             control.open_file_once()
     except TraceError as error:
@@ -92,19 +104,22 @@ def complete(words: list[str]) -> list[str]:
 
 # QMP
 
-def qmp_trace_event_get_state(name: str) -> list[dict[str, Any]]:
+def qmp_trace_event_get_state(name: str, vcpu: int | None = None) -> list[dict[str, Any]]:
     """`trace-event-get-state`."""
-    return [{"name": found, "vcpu": "vcpu" in hooks.events[found].properties, "state": state(found)}
-            for found in matching(name)]
+    return [{"name": found, "vcpu": hooks.events[found].per_cpu, "state": state(found)}
+            for found in of_cpu(name, vcpu)]
 
 
-def qmp_trace_event_set_state(name: str, enable: bool, ignore_unavailable: bool = False
-                              ) -> dict[str, Any]:
+def qmp_trace_event_set_state(name: str, enable: bool, ignore_unavailable: bool = False,
+                              vcpu: int | None = None) -> dict[str, Any]:
     """`trace-event-set-state`."""
-    for found in matching(name):
+    names = of_cpu(name, vcpu)
+    for found in names:
         if hooks.events[found].disabled and not ignore_unavailable:
             raise TraceError(f'event "{found}" is disabled')
-    if switch(name, enable) and enable:
+    for found in names:
+        switch(found, enable)
+    if names and enable:
         control.open_file_once()
     return {}
 

@@ -3,6 +3,7 @@
 As QEMU 7.2's, with diagnostics: what is wrong is said as `FILE:LINE:COL: message`, all at once.
 Blank lines and lines that start with `#` are skipped. A format is a run of C string literals and
 PRI macros; here it is checked against the arguments, which QEMU leaves to its C compiler.
+An event that is declared `vcpu` has its CPU as first argument, although it is not written.
 """
 import re
 from collections.abc import Iterable
@@ -11,6 +12,9 @@ from dataclasses import dataclass, field
 MAX_ARGUMENTS = 10
 PROPERTIES = ("disable", "vcpu")
 REMOVED_PROPERTIES = ("tcg", "tcg-trans", "tcg-exec")
+CPU_ARGUMENT = ("void *", "__cpu")
+CPU_LETTER = "P"
+CPU_FORMAT = "cpu=%p "
 
 # How an argument goes into a record: struct's letters, P any pointer (a number), s a string.
 INTEGERS = {
@@ -42,7 +46,7 @@ _ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v
 class Event:
     """One declared event.
 
-    args: (C type, name) pairs. types: one letter an argument, see INTEGERS.
+    args: (C type, name) pairs, with the CPU's. types: one letter an argument, see INTEGERS.
     format: as in the file, quotes and PRI macros included, or "" if there is none.
     """
 
@@ -58,14 +62,19 @@ class Event:
     @property
     def printf(self) -> str:
         """The format as one C string for printf, with PRI macros spelled out for 64 bits."""
-        return expand(self.format)
+        return (CPU_FORMAT if self.per_cpu else "") + expand(self.format)
 
     @property
     def disabled(self) -> bool:
         return "disable" in self.properties
 
+    @property
+    def per_cpu(self) -> bool:
+        return "vcpu" in self.properties
+
     def __str__(self) -> str:
-        args = ", ".join(join(ctype, name) for ctype, name in self.args) or "void"
+        declared = self.args[1:] if self.per_cpu else self.args
+        args = ", ".join(join(ctype, name) for ctype, name in declared) or "void"
         words = [*self.properties, f"{self.name}({args})"]
         return " ".join([*words, self.format] if self.format else words)
 
@@ -138,6 +147,11 @@ def _parse_line(line: str, file: str, number: int, group: str) -> Event:
     text = match[5]
     if text:
         _check_format(text, match.start(5), args, types)
+    if "vcpu" in properties:
+        if len(args) == MAX_ARGUMENTS:
+            raise _Problem(f"event '{match[3]}' has {MAX_ARGUMENTS} arguments and its CPU, at most "
+                           f"{MAX_ARGUMENTS} are possible", match.start(4))
+        args, types = (CPU_ARGUMENT, *args), CPU_LETTER + types
     return Event(match[3], args, text, properties, group, file, number, types)
 
 

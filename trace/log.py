@@ -3,6 +3,7 @@
     log.start(LogOptions.parse(["trace:pic_*,int"], "boot.log"))
     log.choose("in_asm,int")        what the monitor's `log` does; "none" for nothing
     log.set_file("other.log")       and its `logfile`
+    log.concerns(pc)                whether -dfilter lets this address of code through
     log.close()                     at the end; called at exit too
 
     if log.guest_errors:            an item is true while it is asked for
@@ -26,6 +27,10 @@ __all__ = ["LogOptions", "TraceError"]
 
 class UnknownItem(TraceError):
     """A word of -d that is none of the items."""
+
+
+class UnavailableItem(TraceError):
+    """An item of QEMU's that there is nothing to show for."""
 
 
 @dataclass
@@ -63,20 +68,35 @@ in_asm = Item("in_asm", "show target assembly code for each translated block")
 interrupts = Item("int", "show interrupts and exceptions")
 execution = Item("exec", "show each block before it is executed (lots of logs)")
 cpu = Item("cpu", "show CPU registers before entering a block (lots of logs)")
+fpu = Item("fpu", "include FPU registers in what \"cpu\" shows")
+mmu = Item("mmu", "show changes of CR0 and, with paging, of CR3")
 cpu_reset = Item("cpu_reset", "show CPU state before CPU resets, and triple faults")
+unimp = Item("unimp", "log what the guest asks for and a chip does not do")
 guest_errors = Item("guest_errors", "log when the guest does something invalid")
 nochain = Item("nochain", "accepted as QEMU's: \"exec\" and \"cpu\" always show all blocks")
-items = {item.name: item for item in
-         (in_asm, interrupts, execution, cpu, cpu_reset, guest_errors, nochain)}
+items = {item.name: item for item in (in_asm, interrupts, execution, cpu, fpu, mmu, cpu_reset,
+                                      unimp, guest_errors, nochain)}
+
+_TRANSLATOR = "how a block is translated is not to be seen from outside the translator"
+_USER_MODE = "it is about emulating a single program"
+unavailable = {
+    "op": _TRANSLATOR, "op_opt": _TRANSLATOR, "op_ind": _TRANSLATOR, "out_asm": _TRANSLATOR,
+    "pcall": "far calls and returns do not leave translated code; 'int' shows exceptions",
+    "page": _USER_MODE, "strace": f"{_USER_MODE}; -plugin strace shows system calls of the guest",
+    "plugin": "plugins print where they like", "tid": "there is one log file for all threads",
+    "vpu": "there are no vector registers of that kind",
+}
 
 
-def help_text() -> str:
-    """What `-d help` prints."""
+def help_text(command: str = "-d") -> str:
+    """What `-d help` prints, or the monitor's `log help`."""
     rows = [(item.name, item.help) for item in items.values()]
     rows.append(("trace:PATTERN", "enable trace events"))
+    if command == "log":
+        rows.insert(0, ("none", "remove all logs"))
     return "\n".join(["Log items (comma separated):",
                       *(f"{name:15} {text}" for name, text in rows),
-                      "", 'Use "-d trace:help" to get a list of trace events.'])
+                      "", f'Use "{command} trace:help" to get a list of trace events.'])
 
 
 class _Output:
@@ -92,6 +112,8 @@ class _Output:
         """Go on in a file, `%d` in its name being the process, or on stderr. Raises TraceError."""
         fd = -1
         if path is not None:
+            if path.count("%") > path.count("%d") or path.count("%") > 1:
+                raise TraceError(f"Bad logfile template: {path}")
             path = path.replace("%d", str(os.getpid()))
             try:
                 fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
@@ -113,10 +135,18 @@ class _Output:
 
 
 _output = _Output()
+_ranges: tuple[range, ...] = ()  # of -dfilter
+
+
+def concerns(address: int) -> bool:
+    """Whether a line about code at this address is wanted."""
+    return not _ranges or any(address in some for some in _ranges)
 
 
 def start(options: LogOptions) -> None:
     """Open the log and switch on what goes there. Raises TraceError."""
+    global _ranges
+    _ranges = options.ranges
     _output.stamped = options.stamped
     wanted = [_item(name, source) for name, source in options.items]
     if options.file is not None or options.patterns or options.items:
@@ -128,15 +158,21 @@ def start(options: LogOptions) -> None:
 
 
 def _item(name: str, source: str) -> Item:
+    if name in unavailable:
+        raise UnavailableItem(f"{source}: log item '{name}' is not available: {unavailable[name]}")
     if name not in items:
         raise UnknownItem(f"{source}: unknown log item '{name}'")
     return items[name]
 
 
-def choose(text: str) -> None:
-    """Log these items and events, and no others. Raises TraceError, and then nothing has changed.
+def choose(text: str) -> list[str]:
+    """Log these items and events, and no others; returns warnings.
+
+    Raises TraceError, and then nothing has changed.
     """
     options = LogOptions.parse([] if text == "none" else [text])
+    if options.help:
+        raise UnknownItem("help")  # which is answered by the list of those there are
     wanted = {_item(name, text).name for name, _ in options.items}
     for hook in hooks.hooks.values():
         if hook.logged:
@@ -144,9 +180,9 @@ def choose(text: str) -> None:
     if not _output.open:
         _output.use(_output.path)
         atexit.register(close)
-    warn(apply(options.patterns, "logged"))
     for item in items.values():
         item.switch(item.name in wanted)
+    return [warning[warning.index("warning: "):] for warning in apply(options.patterns, "logged")]
 
 
 def set_file(path: str) -> None:

@@ -3,7 +3,7 @@
     -trace [enable=]PATTERN[,if=CONDITION]   -trace events=FILE   -trace file=FILE
     -trace on=EVENT[,if=CONDITION],do=ACTION[+ACTION...]   -trace start=EVENT   -trace stop=EVENT
     -trace size=SIZE   -trace overwrite=on   -trace full=wait   -trace symbols=FILE
-    -d trace:PATTERN,ITEM,...   -D FILE
+    -d trace:PATTERN,ITEM,...   -D FILE   -dfilter RANGE,...
 
 Several of one -trace go together, with commas; a comma inside a value is typed twice.
 """
@@ -140,19 +140,23 @@ class TraceOptions:
 
 @dataclass
 class LogOptions:
-    """All -d options, and -D."""
+    """All -d options, -D, and -dfilter."""
 
     patterns: list[Switch] = field(default_factory=list)  # of `trace:PATTERN`
     items: list[tuple[str, str]] = field(default_factory=list)  # (item, source)
     file: str | None = None
     help: bool = False
     stamped: bool = False  # -msg timestamp=on
+    ranges: tuple[range, ...] = ()  # of code, which lines about blocks are to be about; all if none
 
     @classmethod
-    def parse(cls, texts: Iterable[str], file: str | None = None,
-              stamped: bool = False) -> "LogOptions":
-        """texts: the arguments of -d, in order; file: that of -D."""
-        options = cls(file=file, stamped=stamped)
+    def parse(cls, texts: Iterable[str], file: str | None = None, stamped: bool = False,
+              ranges: str = "") -> "LogOptions":
+        """texts: the arguments of -d, in order; file: that of -D; ranges: that of -dfilter.
+
+        Raises TraceError.
+        """
+        options = cls(file=file, stamped=stamped, ranges=parse_ranges(ranges))
         for text in texts:
             source = f"-d {text}"
             for item in text.split(","):
@@ -165,6 +169,33 @@ class LogOptions:
                 elif item:
                     options.items.append((item, source))
         return options
+
+
+def parse_ranges(text: str) -> tuple[range, ...]:
+    """Addresses: `FIRST..LAST`, `FIRST+SIZE` or, of what ends there, `LAST-SIZE`, with commas.
+
+    Raises TraceError.
+    """
+    return tuple(_parse_range(part, f"-dfilter {text}") for part in text.split(",") if part)
+
+
+def _parse_range(text: str, source: str) -> range:
+    match = re.fullmatch(r"(.*?)(\.\.|\+|-)(.*)", text)
+    if match is None:
+        raise TraceError(f"{source}: Bad range specifier")
+    left, operator, right = match.groups()
+    numbers = []
+    for side, digits in (("left", left), ("right", right)):
+        try:
+            numbers.append(int(digits, 8 if re.fullmatch("0[0-7]+", digits) else 0))
+        except ValueError:
+            raise TraceError(f"{source}: Invalid number to the {side} of {operator}") from None
+    first, second = numbers
+    found = {"..": range(first, second + 1), "+": range(first, first + second),
+             "-": range(first - second + 1, first + 1)}[operator]
+    if not found or not 0 <= found[0] <= found[-1] < 1 << 64:
+        raise TraceError(f"{source}: Invalid range")
+    return found
 
 
 def split_options(text: str, first: str) -> Iterator[tuple[str, str]]:

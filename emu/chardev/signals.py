@@ -4,6 +4,7 @@ They are taken on the I/O thread, by way of a pipe, as the main thread may be de
 """
 import os
 import signal
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ from pyemu.report import complain
 
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 STOPPING = (signal.SIGTSTP, signal.SIGCONT)
+SAME = 1.0  # seconds in which a signal is still the one before: timeout(1) sends it twice
 
 
 class Signals:
@@ -26,7 +28,7 @@ class Signals:
         self._on_end = on_end
         self._on_stop = on_stop
         self._on_resume = on_resume
-        self._ending = False
+        self._asked: float | None = None  # when to end
         self._saved: dict[int, Any] = {}
 
     def install(self) -> None:
@@ -57,9 +59,10 @@ class Signals:
                 self._on_resume()
 
     def _end(self, number: int) -> None:
-        if self._ending:  # asked twice: the machine does not come to an end by itself
+        if self._asked is None:
+            self._asked = time.monotonic()
+            complain(f"terminating on signal {number}")
+            self._on_end()
+        elif time.monotonic() - self._asked > SAME:  # the machine does not come to an end by itself
             self._on_stop()
             os._exit(128 + number)
-        self._ending = True
-        complain(f"terminating on signal {number}")
-        self._on_end()

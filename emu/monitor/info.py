@@ -19,6 +19,7 @@ from pyemu.monitor import (
 )
 from pyemu.monitor.command import Command, CommandError, find, names
 from pyemu.monitor.memory import number
+from pyemu.monitor.tracing import vcpu_number
 from pyemu.trace import commands as trace_commands
 
 if TYPE_CHECKING:
@@ -126,7 +127,9 @@ def status(monitor: Monitor, arguments: list[str]) -> str:
 
 
 def trace_events(monitor: Monitor, arguments: list[str]) -> str:
-    return trace_commands.info_trace_events(*arguments)
+    pattern, *word = arguments or ["*"]
+    vcpu = vcpu_number(monitor, "trace-events", word[0]) if word else None
+    return trace_commands.info_trace_events(pattern, vcpu)
 
 
 def version(monitor: Monitor, arguments: list[str]) -> str:
@@ -152,9 +155,9 @@ SUBCOMMANDS = tuple(sorted((
             "cpus; vcpu: specific vCPU to query; show the current CPU's registers if no argument "
             "is specified)", show_registers, optional=1),
     Command("status", "", "show the current VM status (running|paused)", status),
-    Command("trace-events", "[name]",
-            "show available trace-events & their state (name: event name pattern)",
-            trace_events, optional=1,
+    Command("trace-events", "[name] [vcpu]",
+            "show available trace-events & their state (name: event name pattern; vcpu: vCPU to "
+            "query, default is any)", trace_events, optional=2,
             complete=lambda monitor, words: trace_commands.complete(
                 ["info", "trace-events", *words])),
     Command("uuid", "", "show the current VM UUID", uuid),

@@ -3,8 +3,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pyemu.monitor.command import Command
+from pyemu.monitor.command import Command, CommandError
+from pyemu.monitor.saving import number_32
 from pyemu.trace import commands as trace_commands
+from pyemu.trace import control
 from pyemu.trace import log as trace_log
 from pyemu.trace.options import TraceError
 
@@ -13,8 +15,17 @@ if TYPE_CHECKING:
 
 
 def trace_event(monitor: Monitor, arguments: list[str]) -> str:
-    name, *option = arguments
-    return monitor.runner.call(lambda: trace_commands.trace_event(name, *option))
+    name, option, *word = arguments if len(arguments) > 1 else [*arguments, ""]
+    vcpu = vcpu_number(monitor, "trace-event", word[0]) if word else None
+    return monitor.runner.call(lambda: trace_commands.trace_event(name, option, vcpu))
+
+
+def vcpu_number(monitor: Monitor, command: str, word: str) -> int:
+    """An expression that is to be the number of a CPU."""
+    number = number_32(monitor, command, word)
+    if number >> 31:
+        raise CommandError("argument vcpu must be positive")
+    return number
 
 
 def trace_file(monitor: Monitor, arguments: list[str]) -> str:
@@ -22,13 +33,15 @@ def trace_file(monitor: Monitor, arguments: list[str]) -> str:
 
 
 def log(monitor: Monitor, arguments: list[str]) -> str:
+    if arguments[0] == "trace:help":
+        return control.help_text()
     try:
-        monitor.runner.call(lambda: trace_log.choose(arguments[0]))
+        warnings = monitor.runner.call(lambda: trace_log.choose(arguments[0]))
     except trace_log.UnknownItem:
-        return trace_log.help_text().replace('"-d trace:help"', '"log trace:help"')
+        return trace_log.help_text("log")
     except TraceError as error:
         return str(error)
-    return ""
+    return "\n".join(warnings)
 
 
 def logfile(monitor: Monitor, arguments: list[str]) -> str:
@@ -36,7 +49,8 @@ def logfile(monitor: Monitor, arguments: list[str]) -> str:
     try:
         monitor.runner.call(lambda: trace_log.set_file(file))
     except TraceError as error:
-        return f"Error opening logfile {str(error).removeprefix('-D ')}"
+        text = str(error)
+        return f"Error opening logfile {text[3:]}" if text.startswith("-D ") else text
     return ""
 
 
@@ -44,8 +58,8 @@ COMMANDS = (
     Command("log", "item1[,...]", "activate logging of the specified items", log, required=1,
             complete=lambda monitor, words: ["none", *trace_log.items]),
     Command("logfile", "filename", "output logs to 'filename'", logfile, required=1, kinds="f"),
-    Command("trace-event", "name on|off", "changes status of a specific trace event",
-            trace_event, required=1, optional=1,
+    Command("trace-event", "name on|off [vcpu]", "changes status of a specific trace event "
+            "(vcpu: vCPU to set, default is all)", trace_event, required=1, optional=2,
             complete=lambda monitor, words: trace_commands.complete(["trace-event", *words])),
     Command("trace-file", "on|off|flush|set [arg]",
             "open, close, or flush trace file, or set a new file name",

@@ -212,6 +212,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                "run Python that watches the machine; `help` lists what there is", plugin),
         Option(("d",), "trace:PATTERN,ITEM,...", "log these as text; `help` lists the items", log),
         Option(("D",), "FILE", "log into this file, instead of to stderr", setting("log_file")),
+        Option(("dfilter",), "RANGE,...", "log only code at these addresses: 0x1000..0x1fff or "
+               "0x1000+0x1000", setting("log_ranges")),
         Option(("pidfile",), "FILE", "write the process id here", setting("pid_file")),
     ),
 }
@@ -230,7 +232,7 @@ NOT_SUPPORTED = """
     blockdev mtdblock sd fsdev virtfs iscsi usb usbdevice spice portrait rotate
     win2k-hack no-fd-bootchk no-acpi acpitable smbios tpmdev
     bios pflash dtb compat fw_cfg parallel singlestep overcommit
-    dfilter seed enable-kvm xen-domid xen-attach xen-domid-restrict loadvm daemonize
+    seed enable-kvm xen-domid xen-attach xen-domid-restrict loadvm daemonize
     option-rom watchdog-action echr incoming only-migratable chroot runas sandbox
     readconfig async-teardown msg dump-vmstate enable-sync-profile
     old-param semihosting prom-env

@@ -68,6 +68,35 @@ def test_a_page_fault_has_its_address(logged):
                for line in lines)
 
 
+def test_exceptions_are_checked_first(logged):
+    lines = logged("int", "mov rax, 0x7fffffff000\nmov al, [rax]\nud2\nint 0x50\nEND",
+                   resume=(14, 6), skip={14: 2, 6: 2})
+    checks = [n for n, line in enumerate(lines) if line.startswith("check_exception")]
+    assert [lines[n] for n in checks] == ["check_exception old: 0xffffffff new 0xe",
+                                          "check_exception old: 0xffffffff new 0x6"]
+    assert all(": v=" in lines[n + 1] for n in checks)
+def test_changes_of_control_registers(logged):
+    lines = logged("mmu", "mov rax, cr3\nmov cr3, rax\nmov rax, cr0\nmov cr0, rax\nEND")
+    cr3 = next(line for line in lines if line.startswith("CR3"))
+    assert re.fullmatch("CR3 update: CR3=[0-9a-f]{16}", cr3)
+    assert re.fullmatch("CR0 update: CR0=0x[0-9a-f]{8}", lines[-1])
+
+
+def test_registers_with_those_of_the_fpu(logged):
+    code = "fld1\njmp $ + 2\nEND"
+    assert "FPR7=8000000000000000 3fff" in "\n".join(logged("cpu,fpu", code))
+    assert not [line for line in logged("cpu", code) if line.startswith("FPR")]
+
+
+def test_blocks_at_some_addresses_only(logged):
+    log.start(log.LogOptions(ranges=(range(CODE + 5, CODE + 6),)))
+    lines = logged("exec,in_asm", "mov ecx, 3\nL: dec ecx\njnz L\nEND")
+    log.start(log.LogOptions())
+    assert {line.split("/")[1] for line in lines if line.startswith("Trace")} == {
+        f"{CODE + 5:016x}"}
+    assert lines.count("IN: ") == 1
+
+
 def test_accesses_that_nobody_answers(logged):
     lines = logged("guest_errors", f"mov eax, [{UNASSIGNED}]\nmov [{UNASSIGNED} + 4], al\nEND",
                    mode="protected")

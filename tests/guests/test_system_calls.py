@@ -4,6 +4,7 @@ Sources: AMD64 APM volume 3, SYSCALL and SYSRET; Intel SDM volume 2, SYSENTER an
 """
 import pytest
 from guests.harness import CODE, KSTACK, PROTECTION, STACK, UNDEFINED, Guest
+from pyemu.trace import hooks
 
 EFER, STAR, LSTAR, CSTAR, FMASK = range(0xc0000080, 0xc0000085)
 SYSENTER_CS, SYSENTER_ESP, SYSENTER_EIP = 0x174, 0x175, 0x176
@@ -189,3 +190,68 @@ def test_call_gate_to_ring_0_and_back():
     result = guest.run("push 0x1234\ncall 0x73:0\nmov dx, cs\nmov ecx, esp\nEND")
     assert result.stop == "end" and not result.events
     assert (result.ax, result.ebx, result.dx, result.ecx) == (0x08, 0x1234, 0x1b, STACK)
+
+
+# --- what is traced of them ---
+
+@pytest.fixture
+def traced():
+    """[number, six arguments] and [number, result] of each, as a plugin gets them."""
+    calls = []
+    entry, ret = (hooks.hooks[name] for name in ("guest_user_syscall", "guest_user_syscall_ret"))
+    entry.listeners = (lambda cpu, number, *arguments: calls.append([number, *arguments[:6]]),)
+    ret.listeners = (lambda cpu, number, result: calls.append([number, result]),)
+    yield calls
+    entry.listeners = ret.listeners = ()
+
+
+ARGUMENTS_32 = "mov eax, 20\nmov ebx, 1\nmov ecx, 2\nmov edx, 3\nmov esi, 4\nmov edi, 5\n"
+
+
+def test_syscall_is_traced_with_its_result(traced):
+    result = with_msrs("long", LONG, """
+        mov eax, 39
+        mov edi, 1
+        mov esi, 2
+        mov edx, 3
+        mov r10d, 4
+        mov r8d, 5
+        mov r9d, 6
+        syscall
+        END""", "mov eax, 77\no64 sysret")
+    assert result.stop == "end"
+    assert traced == [[39, 1, 2, 3, 4, 5, 6], [39, 77]]
+
+
+def test_sysenter_is_traced_with_its_result(traced):
+    """It returns to wherever the program and its kernel have agreed on, here to `after`."""
+    result = with_msrs("protected", SYSENTER, f"""
+        {ARGUMENTS_32}
+        push after
+        mov ebp, esp
+        sysenter
+        nop
+        after: END""", """
+        mov ecx, ebp
+        mov edx, [ebp]
+        mov eax, -2
+        sysexit""", cpu=INTEL)
+    assert result.stop == "end"
+    assert traced == [[20, 1, 2, 3, 4, 5, STACK - 4], [20, 0xfffffffe]]
+
+
+@pytest.mark.parametrize("mode", ["protected", "long"])
+def test_int_80_is_traced_with_its_result(traced, mode):
+    guest = Guest(mode, 3)
+    guest.place(KERNEL, f"mov eax, 42\n{'iretq' if mode == 'long' else 'iretd'}")
+    guest.gate(0x80, KERNEL, kind=0xee)
+    result = guest.run(f"{ARGUMENTS_32}\nmov ebp, 6\nint 0x80\nint 0x50\nEND")
+    assert result.stop == "end"
+    assert traced == [[20, 1, 2, 3, 4, 5, 6], [20, 42]]
+
+
+def test_int_80_of_the_kernel_is_no_system_call(traced):
+    guest = Guest("protected")
+    guest.place(KERNEL, "iretd")
+    guest.gate(0x80, KERNEL, kind=0xee)
+    assert guest.run("int 0x80\nEND").stop == "end" and traced == []

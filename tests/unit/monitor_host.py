@@ -56,7 +56,7 @@ class FakeRunner:
         image = SimpleNamespace(format="qcow2", read_only=True, statistics=Statistics())
         self.machine = SimpleNamespace(
             drives={"ide0-hd0": Drive("ide0-hd0", image)},
-            vga=Vga(clock, bytearray(1 << 18)),
+            vga=Vga(clock, bytearray(1 << 18)), lapic=SimpleNamespace(lint1=lambda level: None),
             mouse=SimpleNamespace(move=lambda *by: self.log.append(("move", *by)),
                                   button=lambda held: self.log.append(("buttons", held))),
             keyboard=SimpleNamespace(key=lambda key, down: self.log.append((key, down))))

@@ -55,7 +55,8 @@ def test_status(monitor, state, text):
     ("? cont", "cont|c  -- resume emulation"),
     ("help info status", "info status  -- show the current VM status (running|paused)"),
     ("help trace-event",
-     "trace-event name on|off -- changes status of a specific trace event"),
+     "trace-event name on|off [vcpu] -- changes status of a specific trace event (vcpu: vCPU to "
+     "set, default is all)"),
     ("sendkey", 'sendkey: string expected\nTry "help sendkey" for more information'),
     ("sendkey foo", "invalid parameter: foo"),
     ("sendkey ctrl-alt-foo", "invalid parameter: foo"),

@@ -154,6 +154,24 @@ def test_info_trace_events():
     assert len(commands.info_trace_events().splitlines()) == len(hooks.events)
 
 
+def test_events_of_a_cpu():
+    """Texts and order of checks are QEMU's."""
+    reset = "guest_cpu_reset"
+    assert commands.trace_event("*", "on", vcpu=0) == ""
+    assert on() == [name for name in hooks.events if hooks.events[name].per_cpu] and reset in on()
+    assert commands.info_trace_events("guest_cpu*", 0) == f"{reset} : state 1"
+    assert commands.trace_event("*", "off", vcpu=0) == "" and on() == []
+    for function in (commands.info_trace_events, lambda name, cpu: commands.trace_event(
+            name, "on", cpu)):
+        assert function(ARM, 0) == f'event "{ARM}" is not vCPU-specific'
+        assert function(ARM, 9) == function("nosuch", 9) == "invalid vCPU index 9"
+        assert function("nosuch", 0) == 'unknown event "nosuch"'
+    assert commands.qmp_trace_event_get_state("guest_cpu*", 0) == [
+        {"name": reset, "vcpu": True, "state": "disabled"}]
+    commands.qmp_trace_event_set_state("*", True, vcpu=0)
+    assert reset in on() and ARM not in on()
+
+
 def test_trace_event():
     bad = 'Expected \'on\' or \'off\'\nTry "help trace-event" for more information'
     assert commands.trace_event(ARM) == commands.trace_event(ARM, "maybe") == bad

@@ -18,6 +18,7 @@ def all_off(tmp_path, monkeypatch):
     control.close()
     for item in log.items.values():
         item.on, item.on_change = False, None
+    log.start(LogOptions())
     log.choose("none")
     log.close()
     for hook in hooks.hooks.values():
@@ -73,6 +74,58 @@ def test_an_unknown_item_or_a_bad_file_is_one_line():
     assert not log.interrupts
     with pytest.raises(TraceError, match="-D /nonexistent/x: No such file or directory"):
         log.start(LogOptions.parse(["int"], "/nonexistent/x"))
+
+
+def test_items_of_qemus_that_cannot_be_say_why():
+    with pytest.raises(log.UnavailableItem) as error:
+        log.start(LogOptions.parse(["int,out_asm"]))
+    assert error.value.line == (
+        "pyemu: -d int,out_asm: log item 'out_asm' is not available: how a block is translated is "
+        "not to be seen from outside the translator")
+    assert not set(log.items) & set(log.unavailable)
+
+
+@pytest.mark.parametrize("name", ["a%s", "a%", "%d%d", "a%%d", "a%%"])
+def test_a_bad_template_of_a_name_makes_no_file(tmp_path, name):
+    with pytest.raises(TraceError) as error:
+        log.start(LogOptions.parse(["int"], name))
+    assert error.value.line == f"pyemu: Bad logfile template: {name}"
+    assert os.listdir(tmp_path) == []
+
+
+def test_the_monitor_gets_warnings_and_the_list():
+    assert log.choose(f"trace:nosuch,trace:{ARM}") == [
+        "warning: trace event 'nosuch' does not exist"]
+    with pytest.raises(log.UnknownItem):
+        log.choose("help")
+    assert hooks.hooks[ARM].logged
+    rows = log.help_text("log").splitlines()
+    assert rows[1].split()[0] == "none" and rows[-1].startswith('Use "log trace:help"')
+
+
+@pytest.mark.parametrize(("text", "inside", "outside"), [
+    ("0x1000..0x1fff", (0x1000, 0x1fff), (0xfff, 0x2000)),
+    ("0x1000+0x20", (0x1000, 0x101f), (0xfff, 0x1020)),
+    ("0x101f-0x20", (0x1000, 0x101f), (0xfff, 0x1020)),
+    ("0..0xffffffffffffffff", (0, (1 << 64) - 1), ()),
+    ("010+8,5..5", (8, 15, 5), (7, 16, 4)),
+    ("", (0, 1 << 63), ()),
+])
+def test_addresses_that_blocks_are_to_be_at(text, inside, outside):
+    log.start(LogOptions.parse([], ranges=text))
+    assert all(map(log.concerns, inside)) and not any(map(log.concerns, outside))
+
+
+@pytest.mark.parametrize(("text", "problem"), [  # as QEMU words it
+    ("0x1000", "Bad range specifier"), ("zz", "Bad range specifier"),
+    ("1..", "Invalid number to the right of .."), ("x+1", "Invalid number to the left of +"),
+    ("0x2000..0x1000", "Invalid range"), ("0x1000+0", "Invalid range"), ("1-9", "Invalid range"),
+    ("1+1,5", "Bad range specifier"),
+])
+def test_a_bad_range_is_one_line(text, problem):
+    with pytest.raises(TraceError) as error:
+        LogOptions.parse([], ranges=text)
+    assert error.value.line == f"pyemu: -dfilter {text}: {problem}"
 
 
 def test_whoever_follows_an_item_is_told_of_changes():

@@ -9,8 +9,10 @@
 #define VECTOR_DEBUG 1
 #define VECTOR_NMI 2
 #define VECTOR_INVALID_OPCODE 6
+#define VECTOR_DOUBLE_FAULT 8
 #define VECTOR_NOT_PRESENT 11
 #define VECTOR_PROTECTION 13
+#define VECTOR_LINUX_CALL 0x80
 #define ERROR_IDT 2
 #define OPCODE_ICEBP 0xf1
 #define DR6_HITS 0xfull
@@ -60,10 +62,17 @@ static void on_interrupt(void *uc, uint32_t vector, void *user)
     if (env->hflags & HF_LMA && (vector == VECTOR_NOT_PRESENT || vector == VECTOR_PROTECTION) &&
         env->error_code & ERROR_IDT) /* which gate, counted in units of 16 bytes: it is 8 */
         env->error_code = (env->error_code >> 1 & ~7) | ERROR_IDT;
-    TRACE(cpu_exception, vcpu->cpu->exception_index, env->exception_is_int, env->error_code,
+    int number = vcpu->cpu->exception_index;
+    if (!env->exception_is_int && number != VECTOR_DOUBLE_FAULT) /* of that, Unicorn does not tell */
+        TRACE(cpu_check_exception, vcpu->delivering, number);
+    if (env->exception_is_int && number == VECTOR_LINUX_CALL && (env->hflags & HF_CPL) == 3)
+        tracing_system_call_32(vcpu);
+    TRACE(cpu_exception, number, env->exception_is_int, env->error_code,
           env->segs[CS].selector, env->eip, env->cr[2]);
     guard_task_register(env);
+    vcpu->delivering = env->old_exception;
     vcpu->library.do_interrupt(vcpu->cpu);
+    vcpu->delivering = -1;
     vcpu->in_software_interrupt = false;
     debug_exception_delivered(vcpu);
 }

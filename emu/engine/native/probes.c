@@ -74,34 +74,57 @@ void on_block_executed(void *uc, uint64_t address, uint32_t size, void *user)
 
 /* A call is found again, whatever else ran in between, by its address space, the address it returns
  * to and the stack it was made on. A call that never returns gives way to another in its place. */
+#define ANYWHERE UINT64_MAX /* its own address is not what SYSENTER returns to */
+
 static SystemCall *slot_of(Vcpu *vcpu, uint64_t target, uint64_t stack)
 {
     uint64_t hash = (vcpu->env->cr[3] >> 12 ^ target ^ stack >> 3) * 0x9e3779b97f4a7c15;
     return &vcpu->system_calls[hash >> (64 - SYSTEM_CALL_BITS)];
 }
 
-void tracing_system_call(Vcpu *vcpu, uint64_t target)
+static void expect_return(Vcpu *vcpu, uint64_t target)
 {
     Env *env = vcpu->env;
-    TRACE(guest_user_syscall, env->regs[RAX], env->regs[RDI], env->regs[RSI], env->regs[RDX],
-          env->regs[10], env->regs[8], env->regs[9], 0, 0);
     if (hook_enabled(trace_hooks[EVENT_guest_user_syscall_ret]))
         *slot_of(vcpu, target, env->regs[RSP]) =
             (SystemCall){env->cr[3], target, env->regs[RSP], env->regs[RAX]};
 }
 
+void tracing_system_call(Vcpu *vcpu, uint64_t target)
+{
+    Env *env = vcpu->env;
+    TRACE(guest_user_syscall, (uintptr_t)vcpu, env->regs[RAX], env->regs[RDI], env->regs[RSI],
+          env->regs[RDX], env->regs[10], env->regs[8], env->regs[9], 0, 0);
+    expect_return(vcpu, target);
+}
+
+void tracing_system_call_32(Vcpu *vcpu)
+{
+    Env *env = vcpu->env;
+    TRACE(guest_user_syscall, (uintptr_t)vcpu, (uint32_t)env->regs[RAX], (uint32_t)env->regs[RBX],
+          (uint32_t)env->regs[RCX], (uint32_t)env->regs[RDX], (uint32_t)env->regs[RSI],
+          (uint32_t)env->regs[RDI], (uint32_t)env->regs[RBP], 0, 0);
+    expect_return(vcpu, ANYWHERE);
+}
+
+static void trace_return(Vcpu *vcpu, uint64_t target)
+{
+    Env *env = vcpu->env;
+    SystemCall *call = slot_of(vcpu, target, env->regs[RSP]);
+    if (call->target == target && call->stack == env->regs[RSP] && call->cr3 == env->cr[3]) {
+        TRACE(guest_user_syscall_ret, (uintptr_t)vcpu, call->number, env->regs[RAX]);
+        call->target = 0;
+    }
+}
+
 void on_block_after_syscall(void *uc, uint64_t address, uint32_t size, void *user)
 {
     Vcpu *vcpu = user;
-    Env *env = vcpu->env;
     (void)uc, (void)size;
-    if ((env->hflags & HF_CPL) != 3)
+    if ((vcpu->env->hflags & HF_CPL) != 3)
         return;
-    SystemCall *call = slot_of(vcpu, address, env->regs[RSP]);
-    if (call->target == address && call->stack == env->regs[RSP] && call->cr3 == env->cr[3]) {
-        TRACE(guest_user_syscall_ret, call->number, env->regs[RAX]);
-        call->target = 0;
-    }
+    trace_return(vcpu, address);
+    trace_return(vcpu, ANYWHERE);
 }
 
 /* --- memory --- */

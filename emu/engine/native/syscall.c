@@ -75,6 +75,8 @@ static void on_sysenter(Env *env, int length)
     if (!(env->sysenter_cs & 0xfffc) || !(env->cr[0] & CR0_PE)) /* RIP is not stored before this one */
         vcpu_of_env(env)->library.raise_exception_from(env, VECTOR_PROTECTION, 0,
                                                        (uintptr_t)__builtin_return_address(0));
+    if ((env->hflags & HF_CPL) == 3)
+        tracing_system_call_32(vcpu_of_env(env));
     env->eflags &= ~(FLAG_IF | FLAG_RF | FLAG_VM);
     enter_kernel(env, env->sysenter_cs, env->hflags & HF_LMA);
     env->regs[RSP] = env->sysenter_esp;

@@ -8,7 +8,7 @@
 #define ENGINE_EVENTS(EVENT) \
     EVENT(tcg_gen_code) EVENT(translate_block) EVENT(exec_tb) EVENT(cpu_in) EVENT(cpu_out) \
     EVENT(mmio_read) EVENT(mmio_write) EVENT(dma_read) EVENT(dma_write) \
-    EVENT(memory_unassigned) EVENT(cpu_exception) \
+    EVENT(memory_unassigned) EVENT(cpu_exception) EVENT(cpu_check_exception) \
     EVENT(cpu_interrupt) EVENT(cpu_cr_write) EVENT(cpu_mode_change) EVENT(guest_user_syscall) \
     EVENT(guest_user_syscall_ret) EVENT(guest_mem_read) EVENT(guest_mem_write)
 
@@ -48,6 +48,8 @@ void on_memory_read(void *uc, int type, uint64_t address, int size, int64_t valu
 void on_memory_written(void *uc, int type, uint64_t address, int size, int64_t value, void *user);
 /* A system call that is to return to the address. */
 void tracing_system_call(Vcpu *vcpu, uint64_t target);
+/* One with the registers of 32-bit Linux. */
+void tracing_system_call_32(Vcpu *vcpu);
 
 /* (code, cs_base, flags, cflags, size) of the translated block at a linear address, or None. */
 PyObject *tracing_block(const Vcpu *vcpu, uint64_t pc);

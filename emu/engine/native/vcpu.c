@@ -66,6 +66,7 @@ static PyObject *run(Vcpu *vcpu, PyObject *unused)
     if (vcpu->cpu->halted && !deliver_pending(vcpu))
         return PyLong_FromLong(HALTED);
     vcpu->in_software_interrupt = false;
+    vcpu->delivering = -1;
     debug_adapt(vcpu);
     do {
         vcpu->restart = false;

@@ -109,6 +109,7 @@ typedef struct Vcpu {
     uint64_t fault_eip;    /* of the instruction that raised the exception */
     uint64_t software_eip; /* of the INT n that is being delivered */
     bool in_software_interrupt;
+    int32_t delivering; /* the exception, if another one now would make a double fault, or -1 */
 
     /* memory.c, tlb.c, io.c */
     Region **regions; /* by address */
