@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pyemu.trace.hooks import trace_clock_timer_arm, trace_clock_timer_fire
 
 SECOND = 1_000_000_000  # ns
+MOST_ENTRIES = 1000  # in the queue before those that are out of date are taken out
 
 
 class Timer:
@@ -86,6 +87,9 @@ class Clock:
             trace_clock_timer_arm(timer.name, deadline)
         queue = self._queue
         earlier = not queue or deadline < queue[0][0]
+        if len(queue) > MOST_ENTRIES:  # a guest can arm far deadlines in an endless loop
+            latest = {entry[2]: entry for entry in sorted(queue) if entry[2].deadline == entry[0]}
+            queue[:] = sorted(latest.values())
         heapq.heappush(queue, (deadline, next(self._order), timer))
         if earlier:
             self.on_earlier(deadline)
@@ -101,8 +105,10 @@ class Clock:
         return None
 
     def run_due(self) -> None:
-        """Call back every timer whose deadline has come."""
-        while (deadline := self.next_deadline()) is not None and deadline <= self.now():
+        """Call back every timer whose deadline has come by now. What is armed meanwhile for later
+        waits for the next call, so that the guest always has its turn."""
+        now = self.now()
+        while (deadline := self.next_deadline()) is not None and deadline <= now:
             _, _, timer = heapq.heappop(self._queue)
             timer.deadline = None
             if trace_clock_timer_fire:

@@ -81,7 +81,7 @@ class Memory:
     def unmap(self, region: Region) -> None:
         """Leave the range to nobody."""
         self._remove(region)
-        self._add_gaps(region.base, region.end)
+        self._add_gaps(*self._join(region.base, region.end))
 
     def find(self, address: int) -> Region:
         """The region, perhaps a gap, that an address lies in."""
@@ -156,6 +156,22 @@ class Memory:
         for start, stop in ((gap.base, min(base, gap.end)), (max(end, gap.base), gap.end)):
             if start < stop:
                 self._insert(Region(start, stop - start, "gap", "unassigned", None))
+
+    def _join(self, base: int, end: int) -> tuple[int, int]:
+        """A new gap takes in the small ones beside it: what moves about would leave ever more."""
+        while gap := self._small_gap_beside(base):
+            self._remove(gap)
+            base, end = min(base, gap.base), max(end, gap.end)
+        return base, end
+
+    def _small_gap_beside(self, base: int) -> Region | None:
+        """Before or behind a hole in the list at `base`, in the same granule."""
+        index = bisect.bisect_left(self.regions, base, key=_base)
+        for gap in self.regions[max(0, index - 1):index + 1]:
+            if gap.kind == "gap" and {gap.base // GRANULE, (gap.end - 1) // GRANULE} == {
+                    base // GRANULE}:
+                return gap
+        return None
 
     def _add_gaps(self, base: int, end: int) -> None:
         while base < end:

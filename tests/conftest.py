@@ -26,8 +26,10 @@ def clock():
 
 
 def pytest_addoption(parser):
-    parser.addoption("--fuzz-seconds", type=float, default=15.0, metavar="S",
-                     help="how long random code runs on the CPU (3600 for a long run)")
+    parser.addoption("--programs", type=int, default=100, metavar="N",
+                     help="how many random programs run on the CPU (5000 for a long run)")
+    parser.addoption("--guests", type=int, default=4, metavar="N",
+                     help="how many hostile guests run on the whole machine (1000 for a long run)")
     parser.addoption("--messages", type=int, default=3000, metavar="N",
                      help="how many messages each protocol is fuzzed with (100000 for a long run)")
     parser.addoption("--sequences", type=int, default=200, metavar="N",

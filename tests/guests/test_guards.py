@@ -1,6 +1,8 @@
 """Guests that would take Unicorn, and the process with it, down; and quirks of it, so that the day
 they are mended upstream is noticed.
 """
+import mmap
+
 import pytest
 from guests.harness import (
     BAD_TSS,
@@ -120,6 +122,42 @@ def test_lock_of_a_register_with_interrupts_in_between():
     assert result.vectors == [UNDEFINED] * 300
 
 
+# --- page tables that a device answers for ---
+
+PAGING_BY_DEVICE = """
+        mov eax, cr4
+        or eax, 0x10
+        mov cr4, eax
+        mov eax, DEVICE
+        mov cr3, eax
+        mov eax, cr0
+        or eax, 0x80000000
+        mov cr0, eax
+        mov ebx, 7
+        out 0x90, al
+        inc ebx
+        mov ecx, [0x700000]
+        END"""
+
+
+def map_and_unmap(guest):
+    guest.memory.unmap(guest.memory.map_ram(0xf0000000, mmap.mmap(-1, 1 << 16), "extra"))
+
+
+@pytest.mark.parametrize("act", [
+    lambda guest: guest.cpu.translate(DATA), map_and_unmap,
+    lambda guest: guest.memory.write(0x700000, b"1234")],
+    ids=["translate", "map", "dma"])
+@isolated
+def test_python_asks_for_memory_whose_page_tables_are_a_device(act):
+    """The device is called from within Python, which must not wait for itself."""
+    guest = Guest("protected")
+    guest.device.on_read = lambda offset, size: offset // 4 << 22 | 0x87
+    guest.on_port(0x90, write=lambda value: act(guest))
+    result = guest.run(PAGING_BY_DEVICE)
+    assert (result.stop, result.ebx) == ("end", 8)
+
+
 # --- debug registers ---
 
 BREAKPOINT_AT = """
@@ -209,6 +247,21 @@ def test_mwait_and_rdpmc_in_ring_0():
     assert guest.run("mov eax, DATA\nxor ecx, ecx\nxor edx, edx\nmonitor\nmwait\nEND").stop in (
         "halt", "end")
     assert guest.run("xor ecx, ecx\nrdpmc\nEND").stop == "end"
+
+
+@pytest.mark.parametrize("instruction", ["vmrun", "vmload", "vmsave", "stgi", "clgi"])
+@isolated
+def test_svm_cannot_be_switched_on(instruction):
+    """The translator would run a guest of the guest, with much of it missing."""
+    result = Guest("long", cpu="EPYC").run(f"""
+        WRMSR32 0xc0000080, 0x1d01
+        rdmsr
+        mov ebx, eax
+        mov eax, DATA
+        jmp here
+        here: {instruction}
+        END""")
+    assert result.vectors == [UNDEFINED] and result.ebx == 0xd01
 
 
 @isolated

@@ -94,6 +94,7 @@ AT(Env, old_exception, 0x1578);
 #define HF_PE (1u << 7)
 #define HF_LMA (1u << 14)
 #define HF_CS64 (1u << 15)
+#define HF_SVME (1u << 20)
 #define HF_SMAP (1u << 23)
 #define HF2_GIF (1u << 0)
 #define HF2_NMI (1u << 2) /* in an NMI handler */

@@ -11,13 +11,17 @@ enum { STOPPED, HALTED, TRIPLE_FAULT, DEBUG }; /* what run() returns */
 
 Vcpu *vcpus;
 
+/* Python itself may ask for memory, whose page tables may lie in a device that is in Python. */
 void vcpu_enter_python(Vcpu *vcpu)
 {
-    PyEval_RestoreThread(vcpu->thread);
+    if (vcpu->python_depth++ == 0)
+        PyEval_RestoreThread(vcpu->thread);
 }
 
 void vcpu_leave_python(Vcpu *vcpu)
 {
+    if (--vcpu->python_depth)
+        return;
     trace_end_run(&vcpu->block_run); /* it took time */
     vcpu->thread = PyEval_SaveThread();
 }
@@ -74,7 +78,7 @@ static PyObject *run(Vcpu *vcpu, PyObject *unused)
             return NULL;
         vcpu->executing = true;
         vcpu->waking = vcpu->cpu->halted;
-        vcpu->thread = PyEval_SaveThread();
+        vcpu_leave_python(vcpu);
         doorbell_publish(vcpu);
         tracing_first_block(vcpu);
         if (vcpu->intr || vcpu->nmi || vcpu->stopping || atomic_load(&vcpu->doorbell))
@@ -82,7 +86,7 @@ static PyObject *run(Vcpu *vcpu, PyObject *unused)
         trace_api->tick();
         trace_end_run(&vcpu->block_run);
         error = vcpu->library.emu_start(vcpu->uc, vcpu->env->eip, 0, 0, 0);
-        PyEval_RestoreThread(vcpu->thread);
+        vcpu_enter_python(vcpu);
         vcpu->executing = false;
     } while (vcpu->restart && !vcpu->stopping && !vcpu->debugged);
 
@@ -278,6 +282,7 @@ static int init(Vcpu *vcpu, PyObject *args, PyObject *keywords)
         return -1;
     vcpu->uc = (Unicorn *)(uintptr_t)handle;
     vcpu->owner = Py_NewRef(owner);
+    vcpu->python_depth = 1;
     if (vcpu_attach(vcpu, library) < 0)
         return -1;
     vcpu->next = vcpus;

@@ -85,6 +85,7 @@ typedef struct Vcpu {
 
     /* calls into Python */
     PyThreadState *thread; /* of the thread in run(), while the guest executes without the GIL */
+    unsigned python_depth; /* 0: the guest executes; else how often Python has been entered */
     PyObject *on_service, *on_acknowledge;
     PyObject *error_type, *error_value, *error_traceback; /* raised in a callback */
 
