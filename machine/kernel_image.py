@@ -52,7 +52,10 @@ def add_initrd(fw_cfg: FwCfg, address: int, data: bytes) -> None:
 
 def read_file(what: str, path: str) -> bytes:
     """Raises ValueError, in one line, for what cannot be read."""
+    file = Path(path)
+    if file.exists() and not (file.is_file() or file.is_dir()):  # it might never end
+        raise ValueError(f"could not load {what} '{path}': not a regular file")
     try:
-        return Path(path).read_bytes()
+        return file.read_bytes()
     except OSError as error:
         raise ValueError(f"could not load {what} '{path}': {error.strerror}") from error

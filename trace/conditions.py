@@ -4,6 +4,7 @@ C's operators on numbers, with C's precedence; `==`, `!=` and `~` (glob) between
 and a quoted text. `count` is how often the condition has been true so far, unless the event has an
 argument of that name. They are evaluated by native code (trace/native/filter.c).
 """
+import os
 import re
 from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
@@ -214,6 +215,6 @@ class _Compiler:
             self._fail(f"'{name.text}' is a string: expected ==, != or ~ and a text in quotes",
                        operator.column)
         code = MATCHES if operator.text == "~" else EQUAL
-        self.steps.append((code, argument, unescape(text.text[1:-1]).encode()))
+        self.steps.append((code, argument, os.fsencode(unescape(text.text[1:-1]))))
         if operator.text == "!=":
             self.steps.append((NOT,))

@@ -1,8 +1,8 @@
 """A stream socket, TCP or Unix, as server for one client at a time or as client."""
-import os
 import socket
 from functools import partial
 
+from pyemu import unix_socket
 from pyemu.chardev.backend import Backend
 from pyemu.report import complain
 
@@ -44,7 +44,7 @@ class Socket(Backend):
             if end:
                 end.close()
         if self._listener and self.config.kind == "unix":
-            os.unlink(self.config.path)
+            unix_socket.remove(self.config.path)
 
     def on_end_of_input(self) -> None:
         """The peer has said everything: it goes when what it has asked for is answered."""
@@ -79,12 +79,7 @@ class Socket(Backend):
     def _listening(self) -> socket.socket:
         if self.config.kind == "tcp":
             return socket.create_server((self.config.host, self.config.port))
-        listener = socket.socket(socket.AF_UNIX)
-        if os.path.exists(self.config.path):
-            os.unlink(self.config.path)  # left by one who was killed
-        listener.bind(self.config.path)
-        listener.listen(1)
-        return listener
+        return unix_socket.listen(self.config.path, 1)
 
     def _listen(self) -> None:
         assert self._listener

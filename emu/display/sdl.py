@@ -122,7 +122,7 @@ class SdlWindow:
         title = self.controls.title(self.config.name, self.runner.status())
         if title != self._title:
             self._title = title
-            self.sdl.SDL_SetWindowTitle(self._window, title.encode())
+            self.sdl.SDL_SetWindowTitle(self._window, os.fsencode(title))
 
     # The picture
 

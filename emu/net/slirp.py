@@ -3,6 +3,7 @@
 Source: libslirp.h of libslirp 4.0 and later; only what configuration version 1 has is used.
 """
 import ctypes
+import os
 from collections.abc import Callable
 from ctypes import (
     CFUNCTYPE,
@@ -165,7 +166,7 @@ class Slirp:
 
     def add_guest_forward(self, forward: GuestForward) -> None:
         """Start a command for each connection to an address. Raises UserError."""
-        if self._library.slirp_add_exec(self._slirp, forward.command.encode(),
+        if self._library.slirp_add_exec(self._slirp, os.fsencode(forward.command),
                                         byref(In4.of(forward.address)), forward.port) < 0:
             raise UserError("Conflicting/invalid host:port in guest forwarding rule "
                             f"'{forward.text}'")
@@ -247,7 +248,7 @@ def _settings(config: UserNetConfig) -> Settings:
 
 
 def _text(value: str) -> bytes | None:
-    return value.encode() or None
+    return os.fsencode(value) or None
 
 
 def _texts(values: list[str]) -> Any:

@@ -28,11 +28,11 @@ class Tap(Backend):
             self._fd = os.open(DEVICE, os.O_RDWR | os.O_CLOEXEC)
             try:
                 answer = fcntl.ioctl(self._fd, TUNSETIFF, REQUEST.pack(
-                    self.config.ifname.encode(), IFF_TAP | IFF_NO_PI))
+                    os.fsencode(self.config.ifname), IFF_TAP | IFF_NO_PI))
             except OSError:
                 os.close(self._fd)
                 raise
-            self.config.ifname = REQUEST.unpack(answer)[0].rstrip(b"\0").decode()
+            self.config.ifname = os.fsdecode(REQUEST.unpack(answer)[0].rstrip(b"\0"))
         os.set_blocking(self._fd, False)
 
     def start(self) -> None:

@@ -60,6 +60,7 @@ def mon(request: Request, text: str) -> None:
     pretty = keyvalue.on_off(values, "pretty", False)
     if not ident:
         raise UserError("Parameter 'chardev' is missing")
+    request.sources[ident] = f"-mon {text}"
     if mode == "control":
         request.config.qmp.append(QmpConfig(ident, pretty))
     elif mode != "readline":
@@ -147,6 +148,8 @@ def attach(request: Request, spec: str, ident: str, source: str) -> str | None:
     elif kind == "unix" and rest:
         new.kind = kind
         new.path, *flags = keyvalue.split(rest)
+        if not new.path:
+            raise UserError("expected unix:PATH")
         _server(new, keyvalue.parse(",".join(flags), ("server", "wait")) if flags else {})
     elif kind == "tcp" and rest:
         new.kind = kind
@@ -175,11 +178,11 @@ def check(request: Request) -> None:
         uses.append(("-debugcon", config.debugcon))
     seen: set[str] = set()
     for option, ident in uses:
+        source = request.sources.get(ident, f"{option} chardev:{ident}")
         if ident not in chardevs:
-            raise UserError(f"{option} chardev:{ident}: there is no chardev '{ident}'")
+            raise UserError(f"{source}: there is no chardev '{ident}'")
         if ident in seen and not chardevs[ident].mux:
-            raise UserError(f"{option} chardev:{ident}: chardev '{ident}' is in use: "
-                            "mux=on lets several share it")
+            raise UserError(f"{source}: chardev '{ident}' is in use: mux=on lets several share it")
         seen.add(ident)
     for chardev in config.chardevs:
         try:

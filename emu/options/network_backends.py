@@ -117,7 +117,7 @@ def _member(new: UserNetConfig, values: dict[str, str], key: str, name: str,
 
 def _limited(values: dict[str, str], key: str, name: str, limit: int) -> str:
     value = values.get(key, "")
-    if len(value.encode()) > limit:
+    if len(os.fsencode(value)) > limit:
         raise UserError(f"'{name}' parameter cannot exceed {limit} bytes")
     return value
 
@@ -227,7 +227,7 @@ def _tap(found: Pairs, ident: str, source: str) -> TapConfig:
         if values.get(key, "no") != "no":
             raise UserError(f"{key}= is not supported: give {key}=no, and set up the interface "
                             "before")
-    if len(ifname.encode()) > NAME_LIMIT:
+    if len(os.fsencode(ifname)) > NAME_LIMIT:
         raise UserError(f"'{ifname}' is too long for an interface's name")
     return TapConfig(ident, source, ifname)
 

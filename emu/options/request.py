@@ -19,6 +19,7 @@ class Request:
         self.display: str | None = None
         self.serials: list[str | None] | None = None
         self.monitors: list[str] | None = None
+        self.sources: dict[str, str] = {}  # of -mon, by the chardev it names
         self.vga_given = False
         self.network_given = False  # any option that makes the default card superfluous
         self.drives_with_own_snapshot: set[str] = set()  # by their `source`

@@ -188,7 +188,7 @@ class Client:
         shared = yield from greet(self, self._send, self.server.security)
         self.server.admit(self, shared)
         self.view = View(self.server.canvas)
-        name = self.server.name.encode()
+        name = self.server.name.encode("utf-8", "surrogateescape")
         self._send(protocol.SERVER_INIT.pack(*self.view.canvas.size, self.view.format.pack(),
                                              len(name)) + name)
         self.shared = shared

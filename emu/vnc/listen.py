@@ -2,9 +2,9 @@
 import errno
 import os
 import socket
-import stat
 from typing import Any
 
+from pyemu import unix_socket
 from pyemu.config import UserError, VncConfig
 
 BACKLOG = 8
@@ -73,22 +73,9 @@ def _listen_on(addresses: list[tuple[int, str]], port: int) -> list[socket.socke
 
 
 def _listen_unix(config: VncConfig) -> socket.socket:
-    listener = socket.socket(socket.AF_UNIX)
     try:
-        if _is_socket(config.path):
-            os.unlink(config.path)  # left by one who was killed
-        listener.bind(config.path)
-        listener.listen(BACKLOG)
+        return unix_socket.listen(config.path, BACKLOG)
     except OSError as error:
-        listener.close()
         reason = error.strerror or error  # a path too long has no number
         raise UserError(f"{config.source}: Failed to bind socket to {config.path}: "
                         f"{reason}") from None
-    return listener
-
-
-def _is_socket(path: str) -> bool:
-    try:
-        return stat.S_ISSOCK(os.stat(path).st_mode)
-    except OSError:
-        return False

@@ -5,7 +5,6 @@ vCPU's thread is asked for the registers, and the answer starts the drawing.
 """
 from __future__ import annotations
 
-import os
 import socket
 import time
 from contextlib import suppress
@@ -13,6 +12,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from pyemu import unix_socket
 from pyemu.chardev.loop import IoLoop
 from pyemu.config import Config, VncConfig
 from pyemu.display.input import Pace
@@ -72,7 +72,7 @@ class Server:
         for listener in self._listeners:
             listener.close()
             if listener.family == socket.AF_UNIX:
-                os.unlink(self.config.path)
+                unix_socket.remove(self.config.path)
 
     # From monitors, on their threads
 

@@ -34,6 +34,8 @@ CASES = {
     "unreadable events file": ("-trace events=nosuch", "nosuch: No such file or directory"),
     "missing kernel": (
         "-kernel nosuch", "could not load kernel 'nosuch': No such file or directory"),
+    "kernel without end": (
+        "-kernel /dev/zero", "could not load kernel '/dev/zero': not a regular file"),
     "kernel that is none": ("-kernel empty", "could not load kernel 'empty': "),
     "serial port into a missing folder": (
         "-serial file:nosuch/log",

@@ -225,7 +225,8 @@ def test_null_and_nobody_take_and_give_nothing(owner):
 
 def test_unix_server_takes_one_client_after_the_other(owner, tmp_path):
     path = str(tmp_path / "s")
-    (tmp_path / "s").write_text("left by a killed one")
+    with socket.socket(socket.AF_UNIX) as killed:
+        killed.bind(path)  # and left there
     device = owner("unix", path=path, server=True, wait=False)
     device.front.write(b"lost")
     assert device.chardevs.describe() == [("dev", f"disconnected:unix:{path},server=on")]
@@ -238,6 +239,19 @@ def test_unix_server_takes_one_client_after_the_other(owner, tmp_path):
             assert client.recv(100) == b"to " + name
     device.chardevs.close()
     assert not os.path.exists(path)
+
+
+def test_a_unix_server_does_not_take_the_place_of_a_file(owner, tmp_path):
+    (tmp_path / "disk.img").write_text("precious")
+    with pytest.raises(UserError, match=r"disk\.img.: Address already in use"):
+        owner("unix", path=str(tmp_path / "disk.img"), server=True, wait=False)
+    assert (tmp_path / "disk.img").read_text() == "precious"
+
+
+def test_a_unix_server_whose_path_is_gone_ends_as_well(owner, tmp_path):
+    device = owner("unix", path=str(tmp_path / "s"), server=True, wait=False)
+    (tmp_path / "s").unlink()
+    device.chardevs.close()
 
 
 def test_a_peer_that_has_nothing_more_to_say_is_still_answered(owner, tmp_path):

@@ -245,6 +245,8 @@ def test_sockets():
     ("-chardev null,id=a", "-chardev null,id=a: nothing uses chardev 'a'"),
     ("-chardev null,id=a -serial chardev:a -monitor chardev:a",
      "-monitor chardev:a: chardev 'a' is in use: mux=on lets several share it"),
+    ("-mon x,mode=control", "-mon x,mode=control: there is no chardev 'x'"),
+    ("-serial unix:,server=on", "-serial unix:,server=on: expected unix:PATH"),
 ])
 def test_what_is_wrong_is_said_in_one_line(line, message):
     assert complaint(line) == message
