@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-DEFAULT_SIZE = 4 << 20  # bytes of ring for each thread
+DEFAULT_SIZE = 8 << 20  # bytes of ring for each thread
 SMALLEST_SIZE, LARGEST_SIZE = 64 << 10, 1 << 30
 SIZE_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30}
 KEYS = ("enable", "events", "file", "if", "on", "do", "start", "stop", "size", "overwrite", "full",

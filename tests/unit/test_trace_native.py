@@ -17,17 +17,23 @@ class Api(ctypes.Structure):
 
 
 class Run(ctypes.Structure):
-    _fields_ = [("header", ctypes.c_uint64 * 4), ("expected", ctypes.c_uint64),
-                ("end", ctypes.c_uint64), ("base", ctypes.c_void_p),
-                ("head", ctypes.POINTER(ctypes.c_uint64)),
-                ("on", ctypes.POINTER(ctypes.c_uint32)), ("generation", ctypes.c_uint32)]
+    _fields_ = [("head", ctypes.POINTER(ctypes.c_uint64)), ("end", ctypes.POINTER(ctypes.c_uint64)),
+                ("base", ctypes.c_void_p), ("header", ctypes.c_uint64 * 4)]
+
+    def __init__(self):
+        super().__init__(ctypes.pointer(ctypes.c_uint64()), ctypes.pointer(ctypes.c_uint64()))
+
+    @property
+    def room(self):
+        """In records."""
+        return max(0, self.end[0] - self.head[0]) // 48
 
     def put(self, first, second):
-        """What trace_put_pair() does."""
-        ctypes.memmove(self.base + self.expected,
+        """What trace_put_pair() does while the run goes on."""
+        assert self.room
+        ctypes.memmove(self.base + self.head[0],
                        bytes(self.header) + struct.pack("=QQ", first, second), 48)
-        self.expected += 48
-        self.head[0] = self.expected
+        self.head[0] += 48
 
 
 @pytest.fixture
@@ -36,7 +42,7 @@ def emit():
     pointer = ctypes.pythonapi.PyCapsule_GetPointer
     pointer.restype, pointer.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     api = Api.from_address(pointer(_ring._C_API, b"pyemu.trace._ring._C_API"))
-    assert api.version == 3
+    assert api.version == 4
     prototype = ctypes.CFUNCTYPE(None, ctypes.py_object, ctypes.c_uint,
                                  ctypes.POINTER(ctypes.c_uint64))  # called without the GIL
 
@@ -45,8 +51,8 @@ def emit():
 
     emit.tick = ctypes.CFUNCTYPE(None)(api.tick)
     emit.now = ctypes.CFUNCTYPE(ctypes.c_uint64)(api.now)
-    emit.start_run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.py_object, ctypes.c_void_p)(
-        api.start_run)
+    emit.start_run = ctypes.CFUNCTYPE(None, ctypes.py_object, ctypes.POINTER(Run),
+                                      ctypes.c_uint64, ctypes.c_uint64)(api.start_run)
     return emit
 
 
@@ -111,23 +117,39 @@ def test_the_clock_is_that_of_the_records(emit, records):
     assert before <= records()[0][1] <= emit.now()
 
 
-def test_a_run_writes_records_of_two_numbers_in_place(emit, records):
+def test_a_run_is_one_of_records_of_two_numbers(emit, records):
     one, run = hook("QQ"), Run()
-    assert emit.start_run(one, ctypes.byref(run))
-    assert (run.end - run.expected) / 48 == 256
-    run.put(1, 2)
+    emit.start_run(one, run, 1, 2)
+    assert run.room == 255
     run.put(3, 4)
     emit("emit", one, 5, 6)
-    assert run.head[0] != run.expected  # so the next record has to start another run
-    assert run.on[0] == run.generation
-    one.enabled = False
-    assert run.on[0] != run.generation
-    assert [(number, struct.unpack("=QQ", payload)) for number, _, payload in records()] == [
-        (one.id, (1, 2)), (one.id, (3, 4)), (one.id, (5, 6))]
+    assert not run.room
+    emit.start_run(one, run, 7, 8)
+    assert run.room == 255
+    found = records()
+    assert [(number, struct.unpack("=QQ", payload)) for number, _, payload in found] == [
+        (one.id, (1, 2)), (one.id, (3, 4)), (one.id, (5, 6)), (one.id, (7, 8))]
+    times = [ns for _, ns, _ in found]
+    assert times[0] == times[1] < times[2] < times[3]
+
+
+def test_switching_any_hook_ends_a_run(emit, records):
+    one, run = hook("QQ"), Run()
+    emit.start_run(one, run, 1, 2)
+    hook("Q")
+    assert not run.room
 
 
 @pytest.mark.parametrize(("types", "enabled"), [("Q", True), ("QQQ", True), ("sQ", True),
                                                 ("QQ", False)])
 def test_a_run_is_for_enabled_events_of_two_numbers(emit, records, types, enabled):
-    assert not emit.start_run(hook(types, enabled), ctypes.byref(Run()))
-    assert records() == []
+    run = Run()
+    emit.start_run(hook(types, enabled), run, 1, 2)
+    assert not run.room and records() == []
+
+
+def test_what_is_not_only_recorded_makes_no_run(emit, records):
+    one, run, seen = hook("QQ"), Run(), []
+    one.listeners = (lambda *args: seen.append(args),)
+    emit.start_run(one, run, 1, 2)
+    assert not run.room and len(records()) == 1 and seen == [(1, 2)]

@@ -64,7 +64,7 @@ static int refresh(struct hook *hook)
                               | (hook->logged ? FLAG_LOG : 0)
                               | (hook->listeners != NULL ? FLAG_CALL : 0));
     hook->head.flags = flags && hook->filter != NULL ? flags | FLAG_FILTER : flags;
-    ring_generation++; /* runs end */
+    end_runs();
     if (!before == !hook->head.flags || hook->on_toggle == NULL)
         return 0;
     PyObject *result = PyObject_CallOneArg(hook->on_toggle, hook->head.flags ? Py_True : Py_False);
@@ -85,7 +85,7 @@ void hooks_after_fork(void)
 {
     for (struct hook *hook = all_hooks; hook != NULL; hook = hook->next)
         hook->head.flags = 0;
-    ring_generation++;
+    end_runs();
     recording = 0;
 }
 

@@ -37,7 +37,7 @@ static bool stop_writer;
 
 __thread struct lane *own_lane __attribute__((tls_model("initial-exec")));
 uint64_t ring_size;
-volatile uint32_t ring_generation = 1;
+_Atomic uint32_t ring_generation = 1;
 static pthread_key_t at_thread_exit;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
@@ -107,6 +107,13 @@ struct lane *take_lane(void)
     own_lane = found;
     pthread_setspecific(at_thread_exit, found);
     return found;
+}
+
+void end_runs(void)
+{
+    atomic_fetch_add(&ring_generation, 1);
+    for (int i = 0; i < MAX_LANES; i++)
+        atomic_store(&lanes[i].run_end, 0);
 }
 
 static void put_dropped(uint8_t *at, uint64_t ns, uint64_t count)
@@ -315,7 +322,7 @@ static int map_ring(const char *path, const struct ring_options *options)
     if (page == MAP_FAILED)
         return errno;
     header = page;
-    ring_generation++;
+    end_runs();
     area = mmap(NULL, MAX_LANES * 2 * ring_size, PROT_NONE,
                 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (area == MAP_FAILED)

@@ -60,6 +60,7 @@ struct lane {
     uint64_t last_ns; /* time of the newest record */
     uint32_t guesses; /* records since that took over this time */
     _Atomic int taken;
+    _Atomic uint64_t run_end; /* see struct trace_run; 0: none goes on */
     _Alignas(64) _Atomic uint64_t limit; /* the producer stops here; moved on by draining */
 };
 
@@ -76,7 +77,8 @@ struct ring_numbers {
 
 extern __thread struct lane *own_lane __attribute__((tls_model("initial-exec")));
 extern uint64_t ring_size;
-extern volatile uint32_t ring_generation; /* another one each time lanes or hooks change */
+extern _Atomic uint32_t ring_generation; /* another one at each end_runs() */
+void end_runs(void);                     /* those of all threads */
 struct lane *take_lane(void);
 uint8_t *reserve_slowly(struct lane *lane, uint32_t length, uint64_t now);
 void wake_writer(struct lane *lane, uint64_t head);
@@ -93,6 +95,7 @@ static inline uint8_t *ring_reserve(struct lane *lane, uint32_t length, uint64_t
 {
     struct lane_shared *shared = lane->shared;
     uint64_t head = atomic_load_explicit(&shared->head, memory_order_relaxed);
+    atomic_store_explicit(&lane->run_end, 0, memory_order_relaxed);
     if (__builtin_expect(head + length > atomic_load_explicit(&lane->limit, memory_order_acquire)
                          || atomic_load_explicit(&shared->dropped, memory_order_relaxed), 0))
         return reserve_slowly(lane, length, now);

@@ -169,30 +169,33 @@ static void emit_fast(PyObject *hook, unsigned count, const uint64_t *args)
 /* At most this many records of a run: some microseconds of translated code. */
 #define RUN_RECORDS 256
 
-static int start_run(PyObject *object, struct trace_run *run)
+static void start_run(PyObject *object, struct trace_run *run, uint64_t first, uint64_t second)
 {
-    const struct hook *hook = (const struct hook *)object;
     const uint32_t length = RECORD_HEADER + 16;
+    const struct hook *hook = (const struct hook *)object;
+    uint32_t generation = atomic_load(&ring_generation);
     struct lane *lane = ring_lane();
-    if (hook->head.flags != FLAG_RECORD || hook->strings || hook->count != 2 || lane == NULL)
-        return 0;
+    if (hook->head.flags != FLAG_RECORD || hook->strings || hook->count != 2 || lane == NULL) {
+        emit(object, 2, (const uint64_t[]){first, second});
+        return;
+    }
     read_clock(lane);
     uint8_t *at = ring_reserve(lane, length, lane->last_ns);
     if (at == NULL)
-        return 0;
+        return;
     uint64_t head = atomic_load_explicit(&lane->shared->head, memory_order_relaxed);
     uint64_t room = atomic_load_explicit(&lane->limit, memory_order_acquire) - head;
     uint64_t records = room / length < RUN_RECORDS ? room / length : RUN_RECORDS;
     put_header((uint8_t *)run->header, hook, lane->last_ns, length);
-    run->base = at - head;
-    run->expected = head;
-    run->end = head + records * length;
     run->head = &lane->shared->head;
-    run->on = &ring_generation;
-    run->generation = ring_generation;
+    run->end = &lane->run_end;
+    run->base = at - head;
+    atomic_store(run->end, head + records * length);
+    trace_put_pair(run, first, second);
+    if (atomic_load(&ring_generation) != generation) /* an end_runs() may have come too early */
+        trace_end_run(run);
     if (head >= lane->wake_at)
         wake_writer(lane, head);
-    return 1;
 }
 
 static void tick(void)

@@ -26,16 +26,17 @@ struct trace_hook_head {
     volatile uint8_t flags;
 };
 
-/* Room in the ring for some records in a row, all of one event with two arguments. Zeros: no room. */
+/* Room in the ring for some records in a row, all of one event with two arguments. Begin with
+ * TRACE_NO_RUN. */
 struct trace_run {
-    uint64_t header[4];          /* of each: they share their time, too */
-    uint64_t expected;           /* where the lane ends if nobody else has recorded since */
-    uint64_t end;                /* of the room */
-    uint8_t *base;               /* a record at `expected` lies at base + expected */
-    _Atomic uint64_t *head;      /* where the lane does end */
-    const volatile uint32_t *on; /* as long as this is `generation`, the event is to be recorded */
-    uint32_t generation;
+    _Atomic uint64_t *head; /* of the thread's lane: where the next record goes */
+    _Atomic uint64_t *end;  /* of the room; 0 when something has ended the run */
+    uint8_t *base;          /* a record at `head` lies at base + head */
+    uint64_t header[4];     /* of each: they share their time, too */
 };
+
+static _Atomic uint64_t trace_no_room __attribute__((unused));
+#define TRACE_NO_RUN ((struct trace_run){&trace_no_room, &trace_no_room})
 
 struct trace_api {
     uint32_t version; /* TRACE_API_VERSION */
@@ -49,11 +50,11 @@ struct trace_api {
     void (*tick)(void);
     /* The clock of the records: nanoseconds of CLOCK_MONOTONIC. */
     uint64_t (*now)(void);
-    /* See trace_run_goes_on(). start_run() returns 0 where the event has to go another way. */
-    int (*start_run)(PyObject *hook, struct trace_run *run);
+    /* Record the event as the first of a new run, where it is only to be recorded. */
+    void (*start_run)(PyObject *hook, struct trace_run *run, uint64_t first, uint64_t second);
 };
 
-#define TRACE_API_VERSION 3
+#define TRACE_API_VERSION 4
 
 static inline int hook_enabled(PyObject *hook)
 {
@@ -61,38 +62,26 @@ static inline int hook_enabled(PyObject *hook)
 }
 
 /* emit() in a few stores, for what happens hundreds of millions of times: two arguments, and a time
- * that many records in a row share, until trace_end_run(). The run belongs to one hook and thread.
- * While it goes on trace_put_pair() records, otherwise trace_pair_slowly(). */
-static inline int trace_run_goes_on(const struct trace_run *run)
+ * that many records in a row share. 0: no run goes on, start_run() is to be called. The run belongs
+ * to one hook and thread. It ends with its room, when its thread records anything else, and when
+ * hooks are switched or files change. */
+static inline int trace_put_pair(const struct trace_run *run, uint64_t first, uint64_t second)
 {
-    return run->expected != run->end && *run->on == run->generation &&
-           atomic_load_explicit(run->head, memory_order_relaxed) == run->expected;
-}
-
-static inline void trace_put_pair(struct trace_run *run, uint64_t first, uint64_t second)
-{
-    uint64_t *at = (uint64_t *)(run->base + run->expected), after = run->expected + 48;
+    uint64_t head = atomic_load_explicit(run->head, memory_order_relaxed);
+    if (__builtin_expect(head >= atomic_load_explicit(run->end, memory_order_relaxed), 0))
+        return 0;
+    uint64_t *at = (uint64_t *)(run->base + head);
     memcpy(at, run->header, sizeof(run->header));
     at[4] = first;
     at[5] = second;
-    run->expected = after;
-    atomic_store_explicit(run->head, after, memory_order_release);
+    atomic_store_explicit(run->head, head + 48, memory_order_release);
+    return 1;
 }
 
 /* The next record is to have a time of its own. */
-static inline void trace_end_run(struct trace_run *run)
+static inline void trace_end_run(const struct trace_run *run)
 {
-    run->end = run->expected;
-}
-
-static __attribute__((noinline, cold, unused)) void
-trace_pair_slowly(const struct trace_api *api, PyObject *hook, struct trace_run *run,
-                  uint64_t first, uint64_t second)
-{
-    if (api->start_run(hook, run))
-        trace_put_pair(run, first, second);
-    else
-        api->emit(hook, 2, (const uint64_t[]){first, second});
+    atomic_store_explicit(run->end, 0, memory_order_relaxed);
 }
 
 static inline const struct trace_api *trace_import(void)

@@ -17,12 +17,32 @@ static TranslationBlock *new_block(Tcg *tcg)
 {
     return translated = library->new_block(tcg);
 }
+
 static struct { void *theirs, *ours; } replacements[MOST];
 static size_t replacement_count;
 
+/* Make the last op, a call with so many results and parameters, a call of ours. */
+static void redirect(Tcg *tcg, void *ours, int results, int parameters)
+{
+    Op *call = (Op *)((char *)tcg->last_link - offsetof(Op, link));
+    call->arguments[CALL_FUNCTION(results, parameters)] = (uintptr_t)ours;
+}
+
+/* A call of on_this_block_executed(). */
+static void gen_record(Tcg *tcg, Vcpu *vcpu, void *address)
+{
+    void *block = (char *)tcg + library->const_i64(tcg, (uintptr_t)translated);
+    void *run = (char *)tcg + library->const_i64(tcg, (uintptr_t)&vcpu->block_run);
+    library->gen_call(tcg, on_block_executed, NULL, 3, (void *[]){block, address, run});
+    redirect(tcg, on_this_block_executed, 0, 3);
+    library->temp_free(tcg, block);
+    library->temp_free(tcg, run);
+}
+
 static void gen_call(Tcg *tcg, void *function, void *result, int count, void **arguments)
 {
-    if (!vcpu_of(tcg->uc->cpu)) { /* an instance of somebody else's */
+    Vcpu *vcpu = vcpu_of(tcg->uc->cpu);
+    if (!vcpu) { /* an instance of somebody else's */
         library->gen_call(tcg, function, result, count, arguments);
         return;
     }
@@ -30,22 +50,20 @@ static void gen_call(Tcg *tcg, void *function, void *result, int count, void **a
         jumps_gen_check(tcg);
         return;
     }
-    if (function == on_block_executed)
-        arguments[0] = (char *)tcg + library->const_i64(tcg, (uintptr_t)translated);
+    if (function == on_block_executed) {
+        gen_record(tcg, vcpu, arguments[1]);
+        return;
+    }
     library->gen_call(tcg, function, result, count, arguments);
-    if (function == on_block_executed)
-        library->temp_free(tcg, arguments[0]);
     for (size_t i = 0; i < replacement_count; i++)
-        if (function == replacements[i].theirs) {
-            Op *call = (Op *)((char *)tcg->last_link - offsetof(Op, link));
-            call->arguments[CALL_FUNCTION(result != NULL, count)] = (uintptr_t)replacements[i].ours;
-        }
+        if (function == replacements[i].theirs)
+            redirect(tcg, replacements[i].ours, result != NULL, count);
 }
 
 int helpers_install(Vcpu *vcpu)
 {
     static Library own;
-    helper_replace(on_block_executed, on_this_block_executed);
+    vcpu->block_run = TRACE_NO_RUN;
     if (library) /* the slots are the process's */
         return 0;
     own = vcpu->library;

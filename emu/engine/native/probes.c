@@ -45,29 +45,17 @@ void tracing_first_block(Vcpu *vcpu)
     TRACE(tcg_gen_code, vcpu->env->segs[CS].base, vcpu->env->segs[CS].base + vcpu->env->eip);
 }
 
-/* Out of the way of the few stores that it takes as a rule. */
-static __attribute__((noinline, cold)) void
-trace_block_slowly(Vcpu *vcpu, const TranslationBlock *block, uint64_t address)
+void on_this_block_executed(const TranslationBlock *block, uint64_t address, struct trace_run *run)
 {
-    trace_pair_slowly(trace_api, trace_hooks[EVENT_exec_tb], &vcpu->block_run, (uintptr_t)block,
-                      address);
-}
-
-void on_this_block_executed(const TranslationBlock *block, uint64_t address, uint32_t size,
-                            void *user)
-{
-    Vcpu *vcpu = user;
-    (void)size;
-    if (__builtin_expect(trace_run_goes_on(&vcpu->block_run), 1))
-        trace_put_pair(&vcpu->block_run, (uintptr_t)block, address);
-    else
-        trace_block_slowly(vcpu, block, address);
+    if (!trace_put_pair(run, (uintptr_t)block, address))
+        trace_api->start_run(trace_hooks[EVENT_exec_tb], run, (uintptr_t)block, address);
 }
 
 void on_block_executed(void *uc, uint64_t address, uint32_t size, void *user)
 {
-    (void)uc;
-    on_this_block_executed(find_block(((Vcpu *)user)->cpu, address), address, size, user);
+    Vcpu *vcpu = user;
+    (void)uc, (void)size;
+    on_this_block_executed(find_block(vcpu->cpu, address), address, &vcpu->block_run);
 }
 
 /* --- returns from system calls --- */
