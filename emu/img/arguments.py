@@ -100,6 +100,7 @@ def open_one(path: str, format: str | None = None, writable: bool = False, share
     except BlockError as error:
         raise UserError(f"Could not open '{path}': {error}") from None
     set_no_flush(node, cache.no_flush)
+    node.write_cache = cache.writeback
     return node, format
 
 

@@ -1,13 +1,14 @@
 """`convert`: a copy of a disk in another format."""
 from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING
 
 from pyemu.config import UserError
 from pyemu.img.arguments import Arguments, open_one, size_of
 from pyemu.img.create import make, option_values, options_help
 from pyemu.img.progress import Progress
 from pyemu.machine.block.base import BlockDevice
+from pyemu.machine.block.hostfile import keep_memory
 from pyemu.machine.block.open import FORMATS
 from pyemu.machine.block.pieces import pieces
 from pyemu.machine.block.qcow2 import Qcow2
@@ -15,7 +16,11 @@ from pyemu.machine.block.qcow2_compression import compressor
 from pyemu.machine.block.qcow2_map import ClusterMap
 from pyemu.machine.block.qcow2_snapshots import Snapshots
 
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
 PIECE = 1 << 20  # bytes that are copied at once
+MEMORY = 16 << 20  # bytes, the buffers of some pieces
 SPARSE = 4 << 10  # bytes that must be zeros to be left out
 
 
@@ -35,6 +40,7 @@ def convert(words: list[str]) -> int:
         raise UserError("Compression not supported for this file format")
     workers = size_of(arguments.get("m") or "8", "Invalid number of coroutines")
     target_cache = arguments.cache("t", "unsafe")
+    keep_memory(MEMORY)
     source, _ = open_one(path, arguments.format(), share="U" in arguments,
                          cache=arguments.cache("T"))
     try:
@@ -99,9 +105,12 @@ class Copy:
                 self.target.write(offset + start, memoryview(data)[start:stop])
             if not self.fresh:
                 self._empty(offset, data)
+            self._settle()
 
     def compressed(self, workers: int) -> None:
         """The compressors run in other threads, but never far ahead."""
+        from concurrent.futures import ThreadPoolExecutor  # takes as long to load as all else
+
         target = self.target
         assert isinstance(target, Qcow2)
         size = target.header.cluster_size
@@ -113,8 +122,14 @@ class Copy:
                 waiting.append((offset, data, pool.submit(pack, whole)))
                 while len(waiting) > 4 * workers:
                     target.write_compressed(*_done(waiting.popleft()))
+                    self._settle()
             for item in waiting:
                 target.write_compressed(*_done(item))
+
+    def _settle(self) -> None:
+        """Wait for what has been written, if its cache mode says so."""
+        if not self.target.write_cache:
+            self.target.flush()
 
     def _content(self) -> Iterator[tuple[int, int, bytes | None]]:
         """All of the source: offset, length, and the data or None for zeros."""
@@ -154,13 +169,13 @@ class Copy:
     def _filled(self, data: bytes) -> Iterator[tuple[int, int]]:
         """The runs of units of `data` that are not all zeros."""
         unit = self.unit
-        if not unit or (len(data) % unit == 0 and self.zeros not in data):
+        if not unit:
             yield 0, len(data)
             return
         start = None
         for at in range(0, len(data), unit):
-            part = data[at:at + unit]
-            empty = part == self.zeros if len(part) == unit else not part.strip(b"\0")
+            empty = data.startswith(self.zeros if at + unit <= len(data)
+                                    else bytes(len(data) - at), at)
             if empty and start is not None:
                 yield start, at
                 start = None

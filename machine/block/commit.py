@@ -21,6 +21,8 @@ def commit(top: BlockDevice, base: BlockDevice,
             base.write_zeroes(offset, extent.length)
         elif extent.kind != ABSENT:
             base.write(offset, top.read(offset, extent.length))
+        if not base.write_cache:
+            base.flush()
         offset += extent.length
         progress(offset / top.size)
     base.flush()

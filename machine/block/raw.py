@@ -60,9 +60,13 @@ class RawFile(BlockDevice):
             file = cls(fd, read_only)
             file.path = path
             return file
-        except BaseException:
+        except BlockError:
             os.close(fd)
             raise
+        except OSError as error:
+            os.close(fd)
+            raise BlockError(f"Could not open '{path}': {error.strerror}",
+                             error.errno or errno.EIO) from None
 
     def read(self, offset: int, length: int) -> bytes:
         if trace_bdrv_co_preadv_part:
