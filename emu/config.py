@@ -263,6 +263,7 @@ class Config:
     boot_order: str = "cad"  # a floppy, c disk, d CD-ROM, n network
     boot_menu: bool = False
     firmware_dirs: list[str] = field(default_factory=list)  # searched before the usual places
+    bios: str = "bios-256k.bin"  # the system's firmware, by name
 
     kernel: str | None = None  # Linux boot protocol, instead of booting from a disk
     initrd: str | None = None

@@ -169,7 +169,7 @@ def _open_vnc(config: Config, runner: Runner, resources: ExitStack) -> Callable[
 def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs,
             resources: ExitStack) -> Parts:
     """Open and load everything that goes onto the board."""
-    bios = roms.load_bios(search_path=config.firmware_dirs)
+    bios = roms.load_bios(config.bios, config.firmware_dirs)
     vapic = roms.load_optional("kvmvapic.bin", config.firmware_dirs)
     vga_rom = roms.load("vgabios-stdvga.bin", config.firmware_dirs) if config.vga else None
     drives = Drives(config, runner, resources)

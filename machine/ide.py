@@ -11,6 +11,7 @@ from typing import Any
 
 from pyemu.clock import Clock
 from pyemu.machine.chip import Chip
+from pyemu.machine.ide_device import Absent
 from pyemu.machine.line import Line
 from pyemu.trace.hooks import (
     trace_ide_bus_reset_aio,
@@ -84,15 +85,17 @@ class Channel(Chip):
                                self._write_block)
         self.command = Window(self._read, self._write)
         self.control = Window(self._read_alternate_status, self._write_control)
-        for drive in self._present():
-            drive.channel = self
+        # Where only one device is missing, its registers are there all the same.
+        self.places = [drive or Absent() for drive in self.drives] if master or slave else []
+        for place in self.places:
+            place.channel = self
         self.reset()
 
     def reset(self) -> None:
         self.device_control = 0
         self._select(0)
-        for drive in self._present():
-            drive.reset()
+        for place in self.places:
+            place.reset()
         self.update()
 
     def restored(self) -> None:
@@ -109,14 +112,10 @@ class Channel(Chip):
                 self.dma.note_interrupt()  # before anyone can see the line
             self.irq.set(level)
 
-    def _present(self) -> list[Any]:
-        return [drive for drive in self.drives if drive is not None]
-
     def _select(self, number: int) -> None:
         self.selected = number
         self.drive = self.drives[number]
-        # Where device 1 is missing, device 0 answers for it, with status and error 0.
-        self.owner = self.drive or self.drives[0]
+        self.owner = self.places[number] if self.places else None
 
     # Command block
 
@@ -152,7 +151,7 @@ class Channel(Chip):
         elif not busy:
             if offset == DEVICE:
                 value |= OBSOLETE
-            for each in self._present():
+            for each in self.places:
                 each.previous[offset] = each.task[offset]
                 each.task[offset] = value
             if offset == DEVICE:
@@ -172,8 +171,8 @@ class Channel(Chip):
 
     def _diagnose(self) -> None:
         """Both devices test themselves; device 0 answers for both."""
-        for drive in self._present():
-            drive.soft_reset()
+        for place in self.places:
+            place.soft_reset()
         self._select(0)
         if self.drive is not None:
             self.drive.interrupt = True
@@ -194,11 +193,11 @@ class Channel(Chip):
         self.device_control = value & (NIEN | SRST | HOB)
         if changed & SRST:
             trace_ide_bus_reset_aio()
-            for drive in self._present():
+            for place in self.places:
                 if value & SRST:
-                    drive.hold()
+                    place.hold()
                 else:
-                    drive.soft_reset()
+                    place.soft_reset()
             self._select(0)
         self.update()
 

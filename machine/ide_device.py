@@ -31,6 +31,27 @@ PASSED = 0x01  # the diagnostic code in the error register after a reset
 DEVICE_AFTER_RESET = 0xA0  # two bits that were once always set
 
 
+class Absent:
+    """The registers of a place with no device, beside one: as QEMU's, with a signature of nobody.
+
+    Bochs' BIOS, and others like it, takes any other one for a device.
+    """
+
+    channel: Any = None
+
+    def __init__(self) -> None:
+        self.soft_reset()
+
+    def soft_reset(self) -> None:
+        self.task = bytearray((0, 1, 1, 0xFF, 0xFF, DEVICE_AFTER_RESET))
+        self.previous = bytearray(6)
+
+    reset = soft_reset
+
+    def hold(self) -> None:
+        """There is nothing to wait for."""
+
+
 class IdeDevice(Chip, ABC):
     """The registers of a device, and its buffer between it and the data port.
 

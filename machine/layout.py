@@ -26,7 +26,8 @@ TESTDEV, TESTDEV_FLUSH, TESTDEV_BYTES, TESTDEV_LINES = (
     (0xE0, 4), (0xE4, 4), (0xE8, 4), (0x2000, 24))
 DMA_FIRST, DMA_SECOND, DMA_PAGES = (0x00, 16), (0xC0, 32), (0x81, 15)
 FDC, FDC_DIR = (0x3F0, 6), (0x3F7, 1)
-IDE_PORTS = 0x1F0, 0x170  # mapped by the IDE function
+IDE_DATA, IDE_COMMAND = ((0x1F0, 1), (0x170, 1)), ((0x1F1, 7), (0x171, 7))
+IDE_CONTROL = (0x3F6, 1), (0x376, 1)
 IDE_DRIVES = 4
 
 # ISA interrupts

@@ -159,11 +159,14 @@ class Pc(Chip):
         # Disks
         self.channels = [
             Channel(irq(layout.IRQ_IDE[n]), clock, _plug_ide(parts, 2 * n),
-                    _plug_ide(parts, 2 * n + 1), base=layout.IDE_PORTS[n])
+                    _plug_ide(parts, 2 * n + 1), base=layout.IDE_DATA[n][0])
             for n in range(2)]
+        for n, channel in enumerate(self.channels):
+            ports.map(*layout.IDE_DATA[n], channel.data, width=4)
+            ports.map(*layout.IDE_COMMAND[n], channel.command)
+            ports.map(*layout.IDE_CONTROL[n], channel.control)
         self.bus_master = BusMaster(self.channels[0], self.channels[1], memory)
-        self.pci.add(PiixIde(self.channels, self.bus_master), layout.SLOT_PIIX3,
-                     layout.FUNCTION_IDE)
+        self.pci.add(PiixIde(self.bus_master), layout.SLOT_PIIX3, layout.FUNCTION_IDE)
 
         # Power management
         self.pm = Piix4Pm(clock, irq(layout.IRQ_SCI), system, serials=len(self.serials))
@@ -240,8 +243,8 @@ def _lay_out_memory(memory: Any, parts: Parts) -> None:
         memory.map_ram(layout.HIGH_RAM, ram[low:], "ram-above-4g")
     memory.map_rom(layout.HIGH_RAM - len(parts.bios), parts.bios, "bios")
 
-    unclaimed = bytes([0xFF]) * (layout.MIB - layout.PAM_BASE - layout.LOW_BIOS_SIZE)
-    below_1m = unclaimed + parts.bios[-layout.LOW_BIOS_SIZE:]
+    low_bios = parts.bios[-layout.LOW_BIOS_SIZE:]
+    below_1m = low_bios.rjust(layout.MIB - layout.PAM_BASE, b"\xFF")
     for base, size in layout.PAM_SEGMENTS:
         offset = base - layout.PAM_BASE
         memory.add_pam(base, ram[base:base + size], below_1m[offset:offset + size])

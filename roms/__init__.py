@@ -26,6 +26,7 @@ PACKAGES = {
 
 
 BIOS_UNIT = 64 << 10  # a system BIOS is a multiple of this
+BIOS_MOST = 16 << 20  # which there is room for below 4 GiB
 
 
 class RomError(Exception):
@@ -40,6 +41,7 @@ class RomNotFound(RomError):
         hint = f"; install Debian's package {package}" if package else ""
         places = ", ".join(map(str, folders))
         super().__init__(f"could not find firmware '{name}' in {places}{hint}")
+        self.reason = f"not found in {places}{hint}"
 
 
 def folders(search_path: Sequence[str] = ()) -> list[Path]:
@@ -81,12 +83,16 @@ def load_optional(name: str, search_path: Sequence[str] = ()) -> bytes | None:
         return None
 
 
-def load_bios(name: str = "bios-256k.bin", search_path: Sequence[str] = ()) -> bytes:
+def load_bios(name: str, search_path: Sequence[str] = ()) -> bytes:
     """The system BIOS. It is looked up twice, for its size and to load it, as QEMU does.
 
     Raises `RomError`, also when the size is not a multiple of 64 KiB.
     """
-    size = find(name, search_path).stat().st_size
-    if not size or size % BIOS_UNIT:
-        raise RomError(f"could not load PC BIOS '{name}': {size} bytes, not a multiple of 64 KiB")
+    try:
+        size = find(name, search_path).stat().st_size
+    except RomNotFound as error:
+        raise RomError(f"could not load PC BIOS '{name}': {error.reason}") from None
+    if size % BIOS_UNIT or not 0 < size <= BIOS_MOST:
+        raise RomError(f"could not load PC BIOS '{name}': {size} bytes, not a multiple of 64 KiB "
+                       f"up to {BIOS_MOST >> 20} MiB")
     return load(name, search_path)

@@ -141,6 +141,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option(("initrd",), "FILE", "with this initial RAM disk; for multiboot, "
                "'FILE ARGUMENTS,FILE ARGUMENTS,...' are modules", setting("initrd")),
         Option(("append",), "TEXT", "and this kernel command line", setting("append")),
+        Option(("bios",), "FILE", "the system's firmware, bios-256k.bin unless told; a name is "
+               "looked for as -L says", setting("bios")),
         Option(("L",), "DIR", "look for firmware here first; `help` lists the folders",
                machine.firmware_dir),
         Option(("no-reboot",), "", "end when the guest reboots", switch("no_reboot")),
@@ -231,7 +233,7 @@ NOT_SUPPORTED = """
     numa add-fd set global mem-path mem-prealloc k audio-help audio audiodev uuid
     blockdev mtdblock sd fsdev virtfs iscsi usb usbdevice spice portrait rotate
     win2k-hack no-fd-bootchk no-acpi acpitable smbios tpmdev
-    bios pflash dtb compat fw_cfg parallel singlestep overcommit
+    pflash dtb compat fw_cfg parallel singlestep overcommit
     seed enable-kvm xen-domid xen-attach xen-domid-restrict loadvm daemonize
     option-rom watchdog-action echr incoming only-migratable chroot runas sandbox
     readconfig async-teardown msg dump-vmstate enable-sync-profile

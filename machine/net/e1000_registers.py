@@ -26,6 +26,7 @@ TIDV, TXDCTL, TADV, TSPMT = 0x3820 // 4, 0x3828 // 4, 0x382C // 4, 0x3830 // 4
 RXCSUM, MTA, RAL0, RAH0, VFTA = 0x5000 // 4, 0x5200 // 4, 0x5400 // 4, 0x5404 // 4, 0x5600 // 4
 WUC, WUFC, WUS, MANC, IPAV = 0x5800 // 4, 0x5808 // 4, 0x5810 // 4, 0x5820 // 4, 0x5838 // 4
 IP4AT, IP6AT = 0x5840 // 4, 0x5880 // 4
+SWSM = 0x5B50 // 4  # later chips' semaphore: drivers such as U-Boot's want to see it set
 MTA_COUNT, RA_COUNT, VFTA_COUNT, IP4AT_COUNT, IP6AT_COUNT = 128, 16, 128, 7, 4
 # The packet buffer's pointers, for diagnosis: head, tail, both saved, count of packets
 RDFH, RDFT, RDFHS, RDFTS, RDFPC = range(0x2410 // 4, 0x2438 // 4, 2)
@@ -126,6 +127,7 @@ PLAIN = (
     (VFTA, VFTA_COUNT, 0xFFFF_FFFF),
     (WUC, 1, 0xFFFF_FFFF), (WUFC, 1, 0xFFFF_FFFF), (WUS, 1, 0xFFFF_FFFF), (IPAV, 1, 0xFFFF_FFFF),
     (MANC, 1, 0xFFFF_FFFF), (IP4AT, IP4AT_COUNT, 0xFFFF_FFFF), (IP6AT, IP6AT_COUNT, 0xFFFF_FFFF),
+    (SWSM, 1, 0xFFFF_FFFF),
 )
 MASKS = {first + i: mask for first, count, mask in PLAIN for i in range(count)}
 

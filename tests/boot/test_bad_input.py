@@ -28,6 +28,7 @@ CASES = {
     "missing firmware folder": ("-L nosuch", "-L nosuch: no such directory"),
     "firmware of the wrong size": (
         "-L badroms", "could not load PC BIOS 'bios-256k.bin': 5 bytes, not a multiple of 64 KiB"),
+    "missing firmware": ("-bios nosuch", "could not load PC BIOS 'nosuch': not found in /usr/"),
     "unwritable trace file": (
         "-trace load_file,file=nosuch/trace",
         "could not open trace file 'nosuch/trace': No such file or directory"),
@@ -78,5 +79,5 @@ def test_missing_firmware_names_the_package(folder):
     done = subprocess.run([sys.executable, "-c", HIDE, *QUIET, "-L", os.curdir], cwd=folder,
                           text=True, capture_output=True, timeout=60)
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr == ("pyemu: could not find firmware 'bios-256k.bin' in ., /nonexistent; "
-                           "install Debian's package seabios\n")
+    assert done.stderr == ("pyemu: could not load PC BIOS 'bios-256k.bin': not found in ., "
+                           "/nonexistent; install Debian's package seabios\n")

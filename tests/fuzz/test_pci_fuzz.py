@@ -104,7 +104,7 @@ class Machine:
         self.bus = PciBus(self.ports, self.memory, piix3.line, piix3.reset_control)
         self.bus.add(I440fx(self.memory, RAM), 0)
         self.bus.add(piix3, 1, 0)
-        self.bus.add(PiixIde([Channel(), Channel()], Anything()), 1, 1)
+        self.bus.add(PiixIde(Anything()), 1, 1)
         self.bus.add(Piix4Pm(Clock(), irqs[9], Anything()), 1, 3)
         self.bus.add(VgaPci(VRAM, Anything(), Anything(), bytes(40000)), 2)
         self.bus.add(E1000(Clock(), None, bytes(6), bytes(200000), Unplugged()), 3)

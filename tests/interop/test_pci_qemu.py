@@ -43,10 +43,6 @@ class Window:
     read_register = write_register = None
 
 
-class Channel:
-    data = command = control = Window()
-
-
 def ours():
     ports, memory, system = Ports(), Memory(), None
     irqs = [Line(lambda level: None) for _ in range(16)]
@@ -54,7 +50,7 @@ def ours():
     bus = PciBus(ports, memory, piix3.line, piix3.reset_control)
     bus.add(I440fx(memory, ram_size=128 << 20), 0)
     bus.add(piix3, 1, 0)
-    bus.add(PiixIde([Channel(), Channel()], Window()), 1, 1)
+    bus.add(PiixIde(Window()), 1, 1)
     bus.add(Piix4Pm(Clock(), irqs[9], system), 1, 3)
     bus.add(VgaPci(bytearray(16 << 20), Window(), Window(), rom=bytes(39424)), 2)
     bus.add(E1000(Clock(), None, bytes(6), bytes(200_000), Unplugged()), 3)

@@ -59,10 +59,10 @@ def test_an_empty_channel_reads_zero(clock):
     assert (host.registers(), host.inb(STATUS), host.inb(DATA)) == ([0] * 6, 0, 0)
 
 
-def test_device_0_answers_for_an_absent_device_1(host):
+def test_an_absent_device_1_has_registers_but_no_status(host):
     host.outb(DEVICE, 0xB0)
     host.outb(COUNT, 0x55)
-    assert host.registers() == [0, 0x55, 1, 0, 0, 0xB0]
+    assert host.registers() == [0, 0x55, 1, 0xFF, 0xFF, 0xB0]
     assert host.inb(STATUS) == host.inb(ALTERNATE) == 0
     assert host.command(READ, count=1, device=0x50) == 0
     assert host.take(2) == b"\0\0" and not host.irq.level
