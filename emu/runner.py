@@ -318,7 +318,7 @@ class Runner:
             self.clock.pause()
             self.cpu.stop()
             self.cpu.stepping = False
-        for notify in self.on_state:
+        for notify in tuple(self.on_state):  # a debugger may leave meanwhile
             notify(state)
         if running:
             self._tell("RESUME")

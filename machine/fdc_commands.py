@@ -72,9 +72,11 @@ class Commands(Chip):
         self.working = self.waits_for_dma = False
 
     def medium_changed(self, drive: FloppyDrive) -> None:
-        """What is still waiting for the disk that is gone has failed."""
-        if self.asked and self.working and drive is self.drive:
+        """What was under way with the disk that is gone has failed, whatever it waits for."""
+        if self.working and drive is self.drive:
             self.cancel()
+            self.fdc.dma.request(False)
+            self.fdc.data.clear()
             self._end(ABNORMAL, MISSING_ADDRESS_MARK)
 
     @property
@@ -168,7 +170,8 @@ class Commands(Chip):
         drive = self.drive
         assert drive and drive.medium  # `_begin` has looked
         at = drive.offset(self.cylinder, self.head, self.sector)
-        self.asked = Read(at or 0, length, self._fetched)
+        assert at is not None  # likewise
+        self.asked = Read(at, length, self._fetched)
         drive.medium.start(self.asked)
 
     def _fetched(self, data: bytes, error: OSError | None) -> None:
@@ -196,7 +199,8 @@ class Commands(Chip):
     def _store(self, data: bytes) -> None:
         drive = self.drive
         assert drive and drive.medium
-        at = drive.offset(self.cylinder, self.head, self.sector) or 0
+        at = drive.offset(self.cylinder, self.head, self.sector)
+        assert at is not None
         count = -(-len(data) // SECTOR)
         if self.kind == "format":
             count = min(len(data) // ID_LENGTH, self._on_track())

@@ -84,7 +84,9 @@ class Cable:
 
     def full(self) -> bool:
         """Whether the back end had better stop reading until on_room()."""
-        self._full = len(self._incoming) >= LIMIT
+        self._full = True  # before it looks: the card may make room at any moment
+        if len(self._incoming) < LIMIT:
+            self._full = False
         return self._full
 
     def deliver(self, frame: bytes) -> None:

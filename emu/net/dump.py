@@ -2,6 +2,8 @@
 
 Source: draft-ietf-opsawg-pcap, sections 4 and 5.
 """
+import errno
+import os
 import struct
 import time
 from io import FileIO
@@ -47,7 +49,9 @@ class Dump:
         seconds, micros = divmod(time.time_ns() // 1000, MICROSECONDS)
         kept = frame[:self.config.maxlen]
         try:
-            self._file.write(RECORD_HEADER.pack(seconds, micros, len(kept), len(frame)) + kept)
+            record = RECORD_HEADER.pack(seconds, micros, len(kept), len(frame)) + kept
+            if self._file.write(record) < len(record):  # the next one would not be found
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
             self._file = None
             self._lose(error)

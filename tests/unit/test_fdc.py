@@ -230,6 +230,29 @@ def test_an_eject_ends_what_waits_for_the_user(host):
     assert host.results()[:2] == [0x40, 1]
 
 
+def test_an_eject_ends_what_waits_for_the_dma_controller(host):
+    host.dma.first.write(10, 1, 4 | 2)
+    host.give(READ, 0, 0, 0, 1, 2, 18, 0x1B, 0xFF)
+    host.drive.exchange(None)
+    assert host.results()[:2] == [0x40, 1]
+    program(host.dma, 2, BUFFER, 512, TO_MEMORY)
+    assert host.results() == []
+
+
+def test_an_eject_ends_what_waits_for_the_fifo(host):
+    host.do(SPECIFY, 0xDF, 0x03)  # no DMA
+    host.give(WRITE & 0x7F, 0, 79, 1, 18, 2, 18, 0x1B, 0xFF)
+    for _ in range(500):
+        host.fdc.write(FIFO, 1, 0xAA)
+    other = Host(1440)
+    host.drive.exchange(other.image)
+    assert host.results()[:2] == [0x44, 1]
+    assert other.disk.data[:512] == bytes(512)
+    host.rate(2)
+    host.give(READ & 0x7F, 0, 0, 0, 9, 2, 9, 0x1B, 0xFF)
+    assert bytes(host.fdc.read(FIFO, 1) for _ in range(512)) == sectors(8, 1)
+
+
 def test_no_interrupt_without_the_gate(host):
     host.fdc.write(DOR, 1, 0x04)
     host.give(SEEK, 0, 1)
