@@ -86,6 +86,7 @@ class VirtioBlkConfig:
     source: str
     drive: str  # its name
     serial: str = ""
+    id: str = ""
 
 
 @dataclass
@@ -240,6 +241,15 @@ class DebugExitConfig:
 
 
 @dataclass
+class IsaDeviceConfig:
+    """What monitors show of a device that -device has put on the ISA bus."""
+
+    driver: str
+    id: str
+    properties: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass
 class DumpConfig:
     """A file that gets a copy of each frame."""
 
@@ -276,6 +286,7 @@ class Config:
     testdev: bool = False  # the device for programs that test the machine
     debug_exits: list[DebugExitConfig] = field(default_factory=list)
     pvpanics: list[tuple[int, int]] = field(default_factory=list)  # port and events of each
+    isa_devices: list[IsaDeviceConfig] = field(default_factory=list)  # these three, in order
     panic_action: str = "shutdown"  # or pause, exit-failure, none
     display: str = "none"
     vnc: list[VncConfig] = field(default_factory=list)

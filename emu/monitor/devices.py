@@ -22,6 +22,8 @@ ADDRESSES = (1 << 64) - 1
 def described(machine: Any, config: Config) -> list[dict[str, Any]]:
     """A PciDeviceInfo of QMP for each function. On the vCPU's thread."""
     names = {device.devfn: nic.id for device, nic in zip(machine.nics, config.nics, strict=True)}
+    names |= {device.devfn: disk.id for device, disk in zip(
+        machine.virtio_disks, config.virtio_disks, strict=True)}
     return [_function(device, names.get(devfn, ""))
             for devfn, device in sorted(machine.pci.devices.items())]
 

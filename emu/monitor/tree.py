@@ -78,7 +78,7 @@ def _function(runner: Any, config: Config, function: dict[str, Any]) -> Iterator
         nic = config.nics[machine.nics.index(device)]
         lines = [*_properties(mac=device.mac.hex(":"), netdev=nic.netdev or ""), *lines]
     elif device is machine.piix3:
-        buses = [_bus("isa.0", "ISA", _isa(runner))]
+        buses = [_bus("isa.0", "ISA", _isa(runner, config))]
     elif (slot, number) == (layout.SLOT_PIIX3, layout.FUNCTION_IDE):
         buses = [_bus(f"ide.{n}", "IDE", [
             _ide_drive(config, 2 * n + unit, drive)
@@ -95,7 +95,9 @@ def _ide_drive(config: Config, index: int, device: Any) -> Iterator[str]:
         unit=index % 2))
 
 
-def _isa(runner: Any) -> Iterator[Lines]:
+def _isa(runner: Any, config: Config) -> Iterator[Lines]:
+    for added in reversed(config.isa_devices):
+        yield _device(added.driver, _properties(**added.properties), ident=added.id)
     ports = {id(device): base for base, _, device in runner.ports.table.values()}
     yield _device("port92")
     yield _device("i8042", [*_properties(**{"kbd-irq": layout.IRQ_KEYBOARD,

@@ -2,7 +2,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pyemu.config import DebugExitConfig, UserError
+from pyemu.config import DebugExitConfig, IsaDeviceConfig, UserError
 from pyemu.options import drives, keyvalue, network
 from pyemu.options.request import Answer, Request
 
@@ -23,10 +23,16 @@ class Driver(NamedTuple):
 def device(request: Request, text: str) -> None:
     if text in ("help", "?"):
         raise Answer(_listing())
-    name = keyvalue.split(text)[0].removeprefix("driver=")
+    driver, *parts = keyvalue.split(text)
+    name = driver.removeprefix("driver=")
     if name not in DRIVERS:
         raise UserError(f"'{name}' is not a valid device model name")
+    ident = network.identifier(dict(part.split("=", 1) for part in parts if "=" in part))
+    if ident in request.device_ids:
+        raise UserError(f"Duplicate ID '{ident}' for device")
     DRIVERS[name].handle(request, text)
+    if ident:
+        request.device_ids.add(ident)
 
 
 def _listing() -> str:
@@ -43,11 +49,13 @@ def _debug_exit(request: Request, text: str) -> None:
     if not (0 <= base < PORTS and 0 < count <= MOST_PORTS and base + count <= PORTS):
         raise UserError(f"there are no {count} ports from {base:#x} on")
     request.config.debug_exits.append(DebugExitConfig(f"-device {text}", base, count))
+    _note(request, values, iobase=base, iosize=count)
 
 
 def _testdev(request: Request, text: str) -> None:
-    keyvalue.parse(text, ("driver", "id"), implied="driver")
+    values = keyvalue.parse(text, ("driver", "id"), implied="driver")
     request.config.testdev = True
+    _note(request, values)
 
 
 def _pvpanic(request: Request, text: str) -> None:
@@ -59,6 +67,12 @@ def _pvpanic(request: Request, text: str) -> None:
     if not 0 <= events <= PVPANIC_EVENTS:
         raise UserError(f"events={events}: expected 0 to {PVPANIC_EVENTS}")
     request.config.pvpanics.append((port, events))
+    _note(request, values, ioport=port, events=events)
+
+
+def _note(request: Request, values: dict[str, str], **properties: int) -> None:
+    request.config.isa_devices.append(
+        IsaDeviceConfig(values["driver"], values.get("id", ""), properties))
 
 
 DRIVERS = {

@@ -109,7 +109,8 @@ def virtio_disk(request: Request, text: str) -> None:
     if not values.get("drive"):
         raise UserError("drive property not set")
     request.config.virtio_disks.append(
-        VirtioBlkConfig(f"-device {text}", values["drive"], values.get("serial", "")))
+        VirtioBlkConfig(f"-device {text}", values["drive"], values.get("serial", ""),
+                        values.get("id", "")))
 
 
 def _plug_virtio_disks(request: Request) -> None:

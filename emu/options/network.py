@@ -29,7 +29,7 @@ def nic(request: Request, text: str) -> None:
     found = parse(text, NIC_KEYS)
     values = dict(found)
     _check_model(values)
-    ident = _identifier(values) or f"#net{len(request.config.nics)}"
+    ident = identifier(values) or f"#net{len(request.config.nics)}"
     mac = _mac(values["mac"]) if "mac" in values else None
     _add_netdev(request, build(found, ident, f"-nic {text}"))
     request.config.nics.append(NicConfig(f"-nic {text}", ident, mac))
@@ -38,7 +38,7 @@ def nic(request: Request, text: str) -> None:
 def netdev(request: Request, text: str) -> None:
     request.network_given = True
     found = parse(text, ("id",))
-    ident = _identifier(dict(found))
+    ident = identifier(dict(found))
     if not ident:
         raise UserError("Parameter 'id' is missing")
     _add_netdev(request, build(found, ident, f"-netdev {text}"))
@@ -50,9 +50,7 @@ def card(request: Request, text: str) -> None:
         if key not in CARD_KEYS:
             raise UserError(f"Property 'e1000.{key}' not found")
     values = keyvalue.parse(text, CARD_KEYS, implied="driver")
-    ident = _identifier(values)
-    if ident and any(other.id == ident for other in request.config.nics):
-        raise UserError(f"Duplicate ID '{ident}' for device")
+    ident = identifier(values)
     try:
         mac = _mac(values["mac"]) if "mac" in values else None
     except UserError:
@@ -144,7 +142,8 @@ def _check_model(values: dict[str, str]) -> None:
         raise UserError(f"Unsupported NIC model: {model}")
 
 
-def _identifier(values: dict[str, str]) -> str:
+def identifier(values: dict[str, str]) -> str:
+    """The value of `id`, "" if there is none. Raises UserError."""
     ident = values.get("id", "")
     if ident and not IDENTIFIER.fullmatch(ident):
         raise UserError("Parameter 'id' expects an identifier: letters, digits, '-', '.', '_', "

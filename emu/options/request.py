@@ -20,6 +20,7 @@ class Request:
         self.serials: list[str | None] | None = None
         self.monitors: list[str] | None = None
         self.sources: dict[str, str] = {}  # of -mon, by the chardev it names
+        self.device_ids: set[str] = set()  # of -device
         self.vga_given = False
         self.network_given = False  # any option that makes the default card superfluous
         self.drives_with_own_snapshot: set[str] = set()  # by their `source`

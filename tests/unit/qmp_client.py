@@ -34,7 +34,7 @@ class FakeRunner:
                                 statistics=Statistics())
         self.machine = SimpleNamespace(
             drives={"ide0-hd0": Drive("ide0-hd0", image)},
-            keyboard=Keyboard(), mouse=Mouse(), nics=[],
+            keyboard=Keyboard(), mouse=Mouse(), nics=[], virtio_disks=[],
             lapic=SimpleNamespace(lint1=lambda level: None), pci=SimpleNamespace(devices={}))
 
     def status(self):

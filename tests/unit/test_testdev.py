@@ -1,9 +1,12 @@
 """The devices for programs that test the machine, and `-device`, which plugs them in."""
+from types import SimpleNamespace
+
 import pytest
 from pyemu.config import UserError
 from pyemu.machine.debug_exit import DebugExit
 from pyemu.machine.line import Line
 from pyemu.machine.pc_testdev import PcTestdev
+from pyemu.monitor import tree
 from pyemu.options import parse
 from pyemu.ports import Ports
 
@@ -51,6 +54,25 @@ def test_device_option():
                     "-display", "none"])
     assert config.testdev
     assert [(each.base, each.count) for each in config.debug_exits] == [(0x501, 2), (0xf4, 4)]
+
+
+def test_the_device_tree_shows_ids_and_properties():
+    config = parse(["-device", "pvpanic,id=a", "-device", "isa-debug-exit,iobase=0xf4,id=b",
+                    "-device", "pc-testdev,id=c", "-display", "none"])
+    runner = SimpleNamespace(ports=SimpleNamespace(table={}), machine=SimpleNamespace(serials=[]))
+    lines = [line for device in tree._isa(runner, config) for line in device]
+    assert lines[:8] == [
+        'dev: pc-testdev, id "c"',
+        'dev: isa-debug-exit, id "b"', "  iobase = 244 (0xf4)", "  iosize = 2 (0x2)",
+        'dev: pvpanic, id "a"', "  ioport = 1285 (0x505)", "  events = 3 (0x3)",
+        'dev: port92, id ""']
+
+
+@pytest.mark.parametrize(("first", "second"), [
+    ("pvpanic", "isa-debug-exit"), ("e1000", "pvpanic"), ("e1000", "e1000")])
+def test_no_two_devices_have_one_id(first, second):
+    with pytest.raises(UserError, match=f"-device {second},id=x: Duplicate ID 'x' for device"):
+        parse(["-device", f"{first},id=x", "-device", f"{second},id=x", "-display", "none"])
 
 
 @pytest.mark.parametrize(("option", "message"), [
