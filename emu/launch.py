@@ -17,7 +17,7 @@ from pyemu.cpulog import CpuLog
 from pyemu.drives import Drives
 from pyemu.engine.cpu import EngineError
 from pyemu.gdbstub.server import DebugServer
-from pyemu.machine import cmos, direct_boot, layout
+from pyemu.machine import cmos, direct_boot, layout, smbios
 from pyemu.machine.acpi import tables
 from pyemu.machine.block.drive import Drive
 from pyemu.machine.firmware_config import FirmwareConfig
@@ -183,6 +183,8 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs
 
     files = tables.build(low_ram, serials=sum(map(bool, serials)),
                          panic_port=config.pvpanics[0][0] if config.pvpanics else None)
+    signature, *_, features = runner.cpu.cpuid(1)
+    files |= smbios.build([(0, low_ram), (layout.HIGH_RAM, high_ram)], (signature, features))
     if vapic:
         files["genroms/kvmvapic.bin"] = vapic
     boot_order = []

@@ -1,7 +1,9 @@
 """What our fw_cfg shows to firmware, beside what QEMU's does for the same machine."""
 import struct
 
+import pytest
 from pyemu.machine import fw_cfg as key
+from pyemu.machine import layout, smbios
 from pyemu.machine.firmware_config import FirmwareConfig
 from pyemu.machine.fw_cfg import FwCfg
 
@@ -62,3 +64,14 @@ def test_items_and_files(qtest):
     assert ram_ranges(fetch(ours, *here["etc/e820"])) == \
         ram_ranges(fetch(oracle, *there["etc/e820"]))
     assert list(there) == sorted(there), "and so does ours list its files"
+
+
+@pytest.mark.parametrize("mib", [128, 3584, 5000, 16 << 10, 20 << 10])
+def test_smbios(qtest, monkeypatch, mib):
+    oracle = qtest("-m", str(mib))
+    there = files(oracle)
+    qemu64 = 0x60fb1, 0x78bfbfd  # CPUID's leaf 1 there
+    low, high = layout.split_ram(mib << 20)
+    monkeypatch.setattr(smbios, "MANUFACTURER", "QEMU")
+    for name, data in smbios.build([(0, low), (layout.HIGH_RAM, high)], qemu64).items():
+        assert data == fetch(oracle, *there[name]), name

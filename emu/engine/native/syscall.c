@@ -83,22 +83,36 @@ static void on_sysenter(Env *env, int length)
     env->eip = env->sysenter_eip;
 }
 
+enum { EAX, EBX, ECX, EDX };
+
+static void read_cpuid(Vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t found[4])
+{
+    vcpu->library.cpuid(vcpu->env, leaf, subleaf, &found[EAX], &found[EBX], &found[ECX], &found[EDX]);
+    if (leaf == 1)
+        found[ECX] &= ~(1u << 17 | 1u << 21 | 1u << 24); /* PCID, x2APIC, TSC deadline */
+    else if (leaf == 7 && subleaf == 0)
+        found[ECX] &= ~(1u << 3 | 1u << 16); /* PKU, LA57 */
+    else if (leaf == 0x80000001)
+        found[ECX] &= ~(1u << 2); /* SVM */
+}
+
 static void on_cpuid(Env *env)
 {
-    uint32_t leaf = (uint32_t)env->regs[RAX], subleaf = (uint32_t)env->regs[RCX];
-    uint32_t eax, ebx, ecx, edx;
+    uint32_t found[4];
+    read_cpuid(vcpu_of_env(env), (uint32_t)env->regs[RAX], (uint32_t)env->regs[RCX], found);
+    env->regs[RAX] = found[EAX];
+    env->regs[RBX] = found[EBX];
+    env->regs[RCX] = found[ECX];
+    env->regs[RDX] = found[EDX];
+}
 
-    vcpu_of_env(env)->library.cpuid(env, leaf, subleaf, &eax, &ebx, &ecx, &edx);
-    if (leaf == 1)
-        ecx &= ~(1u << 17 | 1u << 21 | 1u << 24); /* PCID, x2APIC, TSC deadline */
-    else if (leaf == 7 && subleaf == 0)
-        ecx &= ~(1u << 3 | 1u << 16); /* PKU, LA57 */
-    else if (leaf == 0x80000001)
-        ecx &= ~(1u << 2); /* SVM */
-    env->regs[RAX] = eax;
-    env->regs[RBX] = ebx;
-    env->regs[RCX] = ecx;
-    env->regs[RDX] = edx;
+PyObject *syscall_cpuid(Vcpu *vcpu, PyObject *leaf)
+{
+    uint32_t found[4];
+    read_cpuid(vcpu, (uint32_t)PyLong_AsUnsignedLongMask(leaf), 0, found);
+    if (PyErr_Occurred())
+        return NULL;
+    return Py_BuildValue("IIII", found[EAX], found[EBX], found[ECX], found[EDX]);
 }
 
 void syscall_install(Vcpu *vcpu)

@@ -238,6 +238,8 @@ static PyObject *block(Vcpu *vcpu, PyObject *pc)
     return tracing_block(vcpu, address);
 }
 
+PyDoc_STRVAR(cpuid_doc,
+"cpuid(leaf) -> tuple[int, int, int, int]\n--\n\nEAX, EBX, ECX and EDX, as the guest sees them.");
 PyDoc_STRVAR(map_ports_doc,
 "map_ports(base, count, width, device)\n--\n\nLet the device answer at these I/O ports.");
 PyDoc_STRVAR(unmap_ports_doc, "unmap_ports(base, count)\n--\n\nLeave these I/O ports to nobody.");
@@ -255,6 +257,7 @@ static PyMethodDef own_methods[] = {
     {"count_blocks", (PyCFunction)count_blocks, METH_O, count_blocks_doc},
     {"block", (PyCFunction)block, METH_O, block_doc},
     {"block_counts", (PyCFunction)block_counts, METH_NOARGS, block_counts_doc},
+    {"cpuid", (PyCFunction)syscall_cpuid, METH_O, cpuid_doc},
     {"map_ports", (PyCFunction)io_map_ports, METH_VARARGS, map_ports_doc},
     {"unmap_ports", (PyCFunction)io_unmap_ports, METH_VARARGS, unmap_ports_doc},
 };

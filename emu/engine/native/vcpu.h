@@ -219,6 +219,7 @@ int control_install(Vcpu *vcpu);
 
 /* syscall.c */
 void syscall_install(Vcpu *vcpu);
+PyObject *syscall_cpuid(Vcpu *vcpu, PyObject *leaf);
 
 /* debug.c */
 extern PyMethodDef debug_methods[];
