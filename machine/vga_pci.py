@@ -1,12 +1,14 @@
 """The PCI function of QEMU's standard VGA, 1234:1111: where its memory and registers appear.
 
-BAR0 is the video memory. BAR2 is a page of registers: 400h-41Fh are the VGA ports 3C0h-3DFh,
-500h-515h the registers of the Bochs display interface, 600h-607h QEMU's own. The ROM is the VGA
+BAR0 is the video memory. BAR2 is a page of registers: 000h-0FFh are what the monitor tells of
+itself, 400h-41Fh the VGA ports 3C0h-3DFh, 500h-515h the registers of the Bochs display interface,
+600h-607h QEMU's own. The ROM is the VGA
 BIOS. The legacy ports and the window at A0000h are the board's affair.
 Source: QEMU docs/specs/standard-vga.txt.
 """
 from typing import Any, Protocol
 
+from pyemu.machine import edid
 from pyemu.machine.pci import ROM_BAR, PciDevice
 from pyemu.machine.pci_bar import MmioBar, RamBar, RomBar
 
@@ -22,6 +24,8 @@ EXTENDED, BYTE_ORDER, EXTENDED_END = 0x600, 0x604, 0x608
 
 EXTENDED_SIZE = EXTENDED_END - EXTENDED
 LITTLE_ENDIAN = 0x1E1E_1E1E
+
+MONITOR = edid.build(1280, 800, "PYEMU Monitor")
 
 
 class Dispi(Protocol):
@@ -39,6 +43,8 @@ class _Registers:
         self.dispi = dispi
 
     def read(self, offset: int, size: int) -> int:
+        if offset <= len(MONITOR) - size:
+            return int.from_bytes(MONITOR[offset:offset + size], "little")
         if VGA_PORTS <= offset < VGA_PORTS_END:
             return sum(self.ports.read(offset - VGA_PORTS + i, 1) << 8 * i
                        for i in range(min(size, VGA_PORTS_END - offset)))

@@ -2,11 +2,13 @@
 import random
 
 import pytest
+from pyemu.machine import edid
 from pyemu.machine.vga import Vga
 
 WINDOW, WINDOW_SIZE = 0xa0000, 0x20000
 VRAM = 16 << 20
 VBE_INDEX, VBE_DATA = 0x1ce, 0x1cf
+BAR2, MEMORY_SPACE = 0xfe000000, 2
 MISC, SEQUENCER, GRAPHICS, CRTC, ATTRIBUTE, RESET_FLIP_FLOP = \
     0x3c2, 0x3c4, 0x3ce, 0x3d4, 0x3c0, 0x3da
 
@@ -152,3 +154,13 @@ def test_banked_window(pair):
     pair.peek(0x1234, 1)
     pair.outw(VBE_DATA, 3)
     pair.peek(0x1234, 1)
+
+
+def test_monitor(qtest):
+    """What QEMU shows at the beginning of BAR2."""
+    oracle = qtest("-device", "VGA,addr=2")
+    for register, value in ((0x18, BAR2), (0x04, MEMORY_SPACE)):
+        oracle.outl(0xcf8, 1 << 31 | 2 << 11 | register)
+        oracle.outl(0xcfc, value)
+    theirs = bytes(oracle.readb(BAR2 + offset) for offset in range(256))
+    assert edid.build(1280, 800, "QEMU Monitor") == theirs

@@ -66,8 +66,16 @@ def test_dispi_registers_at_500h(page):
     assert page.dispi.registers[4] == 0x41
 
 
+def test_the_monitor_at_0h(page):
+    assert [page.read(offset, 4) for offset in (0, 4)] == [0xFFFF_FF00, 0x00FF_FFFF]
+    told = bytes(page.read(offset, 1) for offset in range(0x100))
+    assert told[0x71:0x7E] == b"PYEMU Monitor"
+    assert sum(told[:0x80]) % 256 == sum(told[0x80:]) % 256 == 0
+    assert page.read(0xFE, 4) == page.read(0x100, 4) == 0
+
+
 def test_the_rest(page):
-    assert (page.read(0x600, 4), page.read(0x604, 4), page.read(0, 4)) == (8, 0x1E1E1E1E, 0)
+    assert (page.read(0x600, 4), page.read(0x604, 4), page.read(0x200, 4)) == (8, 0x1E1E1E1E, 0)
     for offset in range(0, 0x1000, 4):
         page.write(offset, 4, 0xFFFF_FFFF)
         page.read(offset, 4)
