@@ -52,6 +52,7 @@ class Vcpu:
     cr8: int
     rflags: int
     stepping: bool
+    library_sse: bool
     star: int
     lstar: int
     @property

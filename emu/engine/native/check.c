@@ -24,7 +24,7 @@ int vcpu_refuse(const char *what)
 
 static int load(Vcpu *vcpu, const char *path)
 {
-    void *library = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
+    void *library = vcpu->library.handle = dlopen(path, RTLD_NOW | RTLD_NOLOAD);
     if (!library) { /* no reason is given for a library that is sound, but was not loaded */
         const char *reason = dlerror();
         return vcpu_refuse(reason ? reason : "unicorn has loaded it from elsewhere");
@@ -96,6 +96,23 @@ static int check_layout(Vcpu *vcpu)
     return 0;
 }
 
+/* Where softfloat's state for SSE lies, shown by what the library's own functions do to it. */
+static int check_sse(Vcpu *vcpu)
+{
+    const uint32_t to_zero_without_denormals = 0x7fc0, reset = 0x1f80;
+    Env *env = vcpu->env;
+    Xmm one = {0x3ff0000000000000}, three = {0x4008000000000000};
+
+    vcpu->library.ldmxcsr(env, to_zero_without_denormals);
+    bool same = env->sse_status.rounding == FLOAT_ROUND_TO_ZERO && env->sse_status.flush_operands;
+    vcpu->library.ldmxcsr(env, reset);
+    same = same && !env->sse_status.rounding && !env->sse_status.flush_operands;
+    vcpu->library.divsd(env, &one, &three);
+    same = same && env->sse_status.exceptions == FLOAT_INEXACT;
+    env->sse_status.exceptions = 0;
+    return same ? 0 : vcpu_refuse("sse_status");
+}
+
 static int check_pointers(Vcpu *vcpu)
 {
     const Library *library = &vcpu->library;
@@ -142,7 +159,7 @@ int vcpu_attach(Vcpu *vcpu, const char *library_path)
     if (vcpu->cpu->env != vcpu->env || vcpu->cpu->uc != vcpu->uc ||
         vcpu->cpu->next_block_flags != UINT32_MAX)
         return vcpu_refuse("CPUState");
-    if (check_layout(vcpu) < 0 || check_pointers(vcpu) < 0)
+    if (check_layout(vcpu) < 0 || check_sse(vcpu) < 0 || check_pointers(vcpu) < 0)
         return -1;
     vcpu->uc->no_exit_request = 1;
     return 0;

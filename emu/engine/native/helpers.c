@@ -3,29 +3,48 @@
  * A helper of ours is called with the CPU's state in memory, as the library's own is; RIP is stored
  * where translated code does so for an instruction. What hooks of Unicorn could do too is quicker so:
  * before it calls a hook for an instruction it looks up the block that it has come from.
+ * One that leaves the general registers and the flags alone is called with them where they are.
  *
  * The hook for executed blocks, which translated code calls itself, is told which block it is.
  */
+#define _GNU_SOURCE
+#include <dlfcn.h>
+
 #include "tracing.h"
 
-#define MOST 16
+#define BITS 10 /* of the index in the table, which is at most half full */
+
+typedef struct {
+    void *theirs, *ours;
+    bool sse;             /* of an SSE instruction */
+    bool flags;           /* of one that writes the arithmetic flags */
+    Generator *generator; /* of something in its place, or NULL */
+    int number;
+} Replacement;
 
 static const Library *library;
 static _Thread_local TranslationBlock *translated; /* or being so: the newest */
+static Replacement replacements[1 << BITS];
 
 static TranslationBlock *new_block(Tcg *tcg)
 {
     return translated = library->new_block(tcg);
 }
 
-static struct { void *theirs, *ours; } replacements[MOST];
-static size_t replacement_count;
+/* The entry for a helper of the library, or the free one that it would have. */
+static Replacement *find(const void *theirs)
+{
+    size_t slot = (uintptr_t)theirs * 0x9e3779b97f4a7c15 >> (64 - BITS); /* Knuth, volume 3, 6.4 */
+    while (replacements[slot].theirs && replacements[slot].theirs != theirs)
+        slot = (slot + 1) % (1 << BITS);
+    return &replacements[slot];
+}
 
-/* Make the last op, a call with so many results and parameters, a call of ours. */
-static void redirect(Tcg *tcg, void *ours, int results, int parameters)
+/* The function that the last op, a call with so many results and parameters, is of; flags follow. */
+static uintptr_t *last_called(Tcg *tcg, int results, int parameters)
 {
     Op *call = (Op *)((char *)tcg->last_link - offsetof(Op, link));
-    call->arguments[CALL_FUNCTION(results, parameters)] = (uintptr_t)ours;
+    return &call->arguments[CALL_FUNCTION(results, parameters)];
 }
 
 /* A call of on_this_block_executed(). */
@@ -34,7 +53,7 @@ static void gen_record(Tcg *tcg, Vcpu *vcpu, void *address)
     void *block = (char *)tcg + library->const_i64(tcg, (uintptr_t)translated);
     void *run = (char *)tcg + library->const_i64(tcg, (uintptr_t)&vcpu->block_run);
     library->gen_call(tcg, on_block_executed, NULL, 3, (void *[]){block, address, run});
-    redirect(tcg, on_this_block_executed, 0, 3);
+    *last_called(tcg, 0, 3) = (uintptr_t)on_this_block_executed;
     library->temp_free(tcg, block);
     library->temp_free(tcg, run);
 }
@@ -54,10 +73,19 @@ static void gen_call(Tcg *tcg, void *function, void *result, int count, void **a
         gen_record(tcg, vcpu, arguments[1]);
         return;
     }
+    const Replacement *replacement = find(function);
+    bool replaced = replacement->theirs && !(replacement->sse && vcpu->library_sse);
+    if (replaced && replacement->generator &&
+        replacement->generator(tcg, replacement->number, arguments))
+        return;
     library->gen_call(tcg, function, result, count, arguments);
-    for (size_t i = 0; i < replacement_count; i++)
-        if (function == replacements[i].theirs)
-            redirect(tcg, replacements[i].ours, result != NULL, count);
+    if (!replaced)
+        return;
+    uintptr_t *called = last_called(tcg, result != NULL, count);
+    if (replacement->ours)
+        called[0] = (uintptr_t)replacement->ours;
+    if (replacement->sse && !replacement->flags)
+        called[1] |= CALL_NO_GLOBALS;
 }
 
 int helpers_install(Vcpu *vcpu)
@@ -76,9 +104,46 @@ int helpers_install(Vcpu *vcpu)
 
 void helper_replace(void *theirs, void *ours)
 {
-    for (size_t i = 0; i < replacement_count; i++)
-        if (replacements[i].theirs == theirs)
-            return;
-    replacements[replacement_count].theirs = theirs;
-    replacements[replacement_count++].ours = ours;
+    Replacement *replacement = find(theirs);
+    replacement->theirs = theirs;
+    replacement->ours = ours;
+}
+
+static Replacement *find_sse(Vcpu *vcpu, const char *name)
+{
+    char symbol[64];
+    snprintf(symbol, sizeof symbol, "helper_%s_x86_64", name);
+    void *theirs = dlsym(vcpu->library.handle, symbol);
+    if (!theirs) {
+        vcpu_refuse(symbol);
+        return NULL;
+    }
+    Replacement *replacement = find(theirs);
+    replacement->theirs = theirs;
+    replacement->sse = true;
+    return replacement;
+}
+
+int helper_replace_sse(Vcpu *vcpu, const SseHelper *helpers, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        Replacement *replacement = find_sse(vcpu, helpers[i].name);
+        if (!replacement)
+            return -1;
+        replacement->ours = helpers[i].ours;
+        replacement->flags = helpers[i].flags;
+        if (helpers[i].theirs)
+            *helpers[i].theirs = replacement->theirs;
+    }
+    return 0;
+}
+
+int helper_replace_inline(Vcpu *vcpu, const char *name, Generator *generator, int number)
+{
+    Replacement *replacement = find_sse(vcpu, name);
+    if (!replacement)
+        return -1;
+    replacement->generator = generator;
+    replacement->number = number;
+    return 0;
 }

@@ -29,6 +29,23 @@ typedef struct {
 enum { ES, CS, SS, DS, FS, GS };
 enum { RAX, RCX, RDX, RBX, RSP, RBP, RSI, RDI };
 
+typedef struct {
+    uint64_t low, high, unused[6];
+} Xmm;
+
+/* float_status: how softfloat computes, and what exceptions it has met */
+typedef struct {
+    uint8_t gap;
+    uint8_t rounding; /* 0: to nearest even */
+    uint8_t exceptions;
+    uint8_t gap2;
+    uint8_t flush_results, flush_operands; /* denormals are zero */
+    uint8_t gap3[2];
+} FloatStatus;
+
+#define FLOAT_ROUND_TO_ZERO 3
+#define FLOAT_INEXACT 0x20
+
 /* CPUX86State */
 typedef struct {
     uint64_t regs[16];
@@ -45,10 +62,11 @@ typedef struct {
     uint64_t efer;
     uint8_t gap2[0xa];
     uint16_t fpu_control;
-    uint8_t gap3[0xcc];
+    uint8_t gap3[0xc4];
+    FloatStatus sse_status;
     uint32_t mxcsr;
     uint8_t gap4[4];
-    struct { uint64_t low, high, unused[6]; } xmm[16];
+    Xmm xmm[16];
     uint8_t gap5[0xb88];
     uint32_t sysenter_cs, unused1;
     uint64_t sysenter_esp, sysenter_eip;
@@ -74,6 +92,7 @@ AT(Env, cr, 0x1a8);
 AT(Env, a20_mask, 0x1f0);
 AT(Env, efer, 0x250);
 AT(Env, fpu_control, 0x262);
+AT(Env, sse_status, 0x328);
 AT(Env, mxcsr, 0x330);
 AT(Env, xmm, 0x338);
 AT(Env, sysenter_cs, 0x12c0);
@@ -247,10 +266,20 @@ AT(Op, arguments, 0x18);
 
 /* Which argument of a call is the function, after so many results and parameters. */
 #define CALL_FUNCTION(results, parameters) ((results) + (parameters))
+#define CALL_NO_GLOBALS 0x10 /* in the argument after it: registers need not be in memory */
 
-enum { TCG_SET_LABEL = 1, TCG_LD_I32 = 13, TCG_ST_I64 = 77 };
-enum { TCG_TYPE_I32 = 0 };
-enum { TCG_COND_LT = 2 };
+enum {
+    TCG_SET_LABEL = 1,
+    TCG_MOVI_I32 = 6,
+    TCG_LD_I32 = 13,
+    TCG_MOVI_I64 = 64,
+    TCG_LD_I64 = 73,
+    TCG_ST32_I64 = 76,
+    TCG_ST_I64 = 77,
+    TCG_ADD_I64 = 78,
+};
+enum { TCG_TYPE_I32 = 0, TCG_TYPE_I64 = 1 };
+enum { TCG_COND_LT = 2, TCG_COND_EQ = 8, TCG_COND_GT = 11 };
 
 /* TCGLabel */
 typedef struct {
@@ -263,7 +292,8 @@ typedef struct {
     void *epilogue; /* code that goes back to the main loop */
     uint8_t gap2[0x38];
     size_t invalidations; /* of blocks, ever */
-    uint8_t gap3[0x72b0];
+    uint8_t gap3[0x72a8];
+    void *first_op; /* and the links of the list that it begins */
     void *last_link; /* that of the last op */
     uint8_t gap4[0x2558];
     ptrdiff_t env; /* the temporary that stands for the Env, counted from the TCGContext */

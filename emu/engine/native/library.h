@@ -54,6 +54,7 @@
     FUNCTION(void, set_dr, "helper_set_dr_x86_64", (Env *, int number, uint64_t value)) \
     FUNCTION(void, fninit, "helper_fninit_x86_64", (Env *)) \
     FUNCTION(void, ldmxcsr, "helper_ldmxcsr_x86_64", (Env *, uint32_t value)) \
+    FUNCTION(void, divsd, "helper_divsd_x86_64", (Env *, Xmm *d, const Xmm *s)) \
     FUNCTION(void, set_a20, "x86_cpu_set_a20_x86_64", (Cpu *, int on)) \
     FUNCTION(void, tlb_flush, "tlb_flush_x86_64", (Cpu *)) \
     FUNCTION(void, tlb_flush_page, "tlb_flush_page_x86_64", (Cpu *, uint64_t address)) \
@@ -75,6 +76,10 @@
     FUNCTION(void *, temp_new, "tcg_temp_new_internal_x86_64", (Tcg *, int type, bool local)) \
     FUNCTION(void, temp_free, "tcg_temp_free_internal_x86_64", (Tcg *, void *temporary)) \
     FUNCTION(ptrdiff_t, const_i64, "tcg_const_i64_x86_64", (Tcg *, int64_t value)) \
+    FUNCTION(void, shift_right_i64, "tcg_gen_shri_i64_x86_64", \
+             (Tcg *, ptrdiff_t result, ptrdiff_t, int64_t count)) \
+    FUNCTION(void, deposit_i64, "tcg_gen_deposit_i64_x86_64", \
+             (Tcg *, ptrdiff_t result, ptrdiff_t, ptrdiff_t inserted, unsigned at, unsigned bits)) \
     FUNCTION(Label *, new_label, "gen_new_label_x86_64", (Tcg *)) \
     FUNCTION(void, branch_i32, "tcg_gen_brcondi_i32_x86_64", \
              (Tcg *, int condition, ptrdiff_t, int32_t, Label *)) \
@@ -98,6 +103,7 @@
     FUNCTION(void *, find_mapping, "find_memory_mapping_x86_64", (void *uc, uint64_t address))
 
 typedef struct {
+    void *handle; /* for dlsym() */
 #define FUNCTION(type, member, symbol, parameters) type(*member) parameters;
     LIBRARY_FUNCTIONS(FUNCTION)
 #undef FUNCTION

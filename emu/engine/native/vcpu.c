@@ -80,6 +80,7 @@ static PyObject *run(Vcpu *vcpu, PyObject *unused)
         vcpu->waking = vcpu->cpu->halted;
         vcpu_leave_python(vcpu);
         doorbell_publish(vcpu);
+        float_enter();
         tracing_first_block(vcpu);
         if (vcpu->intr || vcpu->nmi || vcpu->stopping || atomic_load(&vcpu->doorbell))
             vcpu_kick(vcpu);
@@ -269,6 +270,8 @@ static PyMemberDef members[] = {
     {"clock_offset", T_LONGLONG, offsetof(Vcpu, clock_offset), 0,
      "monotonic time (ns) at which virtual time was 0; RDTSC follows it"},
     {"stepping", T_BOOL, offsetof(Vcpu, stepping), 0, "whether run() ends after one instruction"},
+    {"library_sse", T_BOOL, offsetof(Vcpu, library_sse), 0,
+     "whether code translated from now on does SSE by the library's functions, to compare"},
     {"intr", T_BOOL, offsetof(Vcpu, intr), READONLY, "level of the INTR pin"},
     {0},
 };
@@ -295,7 +298,9 @@ static int init(Vcpu *vcpu, PyObject *args, PyObject *keywords)
     msr_install(vcpu);
     if (abort_install(vcpu) < 0 || helpers_install(vcpu) < 0 || jumps_install(vcpu) < 0 ||
         deliver_install(vcpu) < 0 || control_install(vcpu) < 0 || memory_install(vcpu) < 0 ||
-        io_install(vcpu) < 0 || tlb_install(vcpu) < 0 || doorbell_open(vcpu) < 0)
+        io_install(vcpu) < 0 || tlb_install(vcpu) < 0 || doorbell_open(vcpu) < 0 ||
+        simd_install(vcpu) < 0 || float_install(vcpu) < 0 || vectors_install(vcpu) < 0 ||
+        shuffles_install(vcpu) < 0)
         return -1;
     state_reset(vcpu);
     return 0;

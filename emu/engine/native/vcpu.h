@@ -105,6 +105,7 @@ typedef struct Vcpu {
     pid_t process; /* that the alarm thread belongs to */
 
     uint64_t apic_base; /* msr.c */
+    bool library_sse; /* helpers.c: what is translated calls the library's SSE, to compare */
 
     /* exceptions, deliver.c */
     uint64_t fault_eip;    /* of the instruction that raised the exception */
@@ -213,6 +214,30 @@ void msr_reset(Vcpu *vcpu);
 int helpers_install(Vcpu *vcpu);
 /* Let translated code call a function of ours for one of the library's helpers. For the process. */
 void helper_replace(void *theirs, void *ours);
+/* Likewise for helpers that work on vector registers: they leave the general ones alone. */
+typedef struct {
+    const char *name;
+    void *ours;
+    void **theirs; /* set to the library's, or NULL */
+    bool flags;    /* it writes the arithmetic flags */
+} SseHelper;
+int helper_replace_sse(Vcpu *vcpu, const SseHelper *helpers, size_t count);
+/* Ask, with a number, for something in place of the call; it is made if the answer is false. */
+typedef bool Generator(Tcg *tcg, int number, void **arguments);
+int helper_replace_inline(Vcpu *vcpu, const char *name, Generator *generator, int number);
+
+/* vectors.c */
+int vectors_install(Vcpu *vcpu);
+
+/* shuffles.c */
+int shuffles_install(Vcpu *vcpu);
+
+/* float.c */
+int float_install(Vcpu *vcpu);
+void float_enter(void); /* before the guest executes, on this thread */
+
+/* simd.c */
+int simd_install(Vcpu *vcpu);
 
 /* control.c */
 int control_install(Vcpu *vcpu);
