@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pyemu.config import UserError
-from pyemu.img.arguments import Arguments, open_one, size_of
+from pyemu.img.arguments import Arguments, open_one, size_of, warn
 from pyemu.img.create import make, option_values, options_help
 from pyemu.img.progress import Progress
-from pyemu.machine.block.base import BlockDevice
+from pyemu.machine.block.base import SECTOR, BlockDevice
 from pyemu.machine.block.hostfile import keep_memory
 from pyemu.machine.block.open import FORMATS
 from pyemu.machine.block.pieces import pieces
@@ -25,7 +25,7 @@ SPARSE = 4 << 10  # bytes that must be zeros to be left out
 
 
 def convert(words: list[str]) -> int:
-    arguments = Arguments(words, "f:O:o:cpqnB:F:S:l:m:WUt:T:h")
+    arguments = Arguments(words, "f:O:o:cpqnB:F:S:l:m:WUt:T:h", ("salvage", "target-is-zero"))
     target_format = arguments.get("O") or "raw"
     if target_format not in FORMATS:
         raise UserError(f"Unknown file format '{target_format}'")
@@ -38,6 +38,8 @@ def convert(words: list[str]) -> int:
     sparse = size_of(arguments.get("S") or str(SPARSE), "Invalid buffer size for sparse output")
     if "c" in arguments and target_format == "raw":
         raise UserError("Compression not supported for this file format")
+    if "target-is-zero" in arguments and "n" not in arguments:
+        raise UserError("--target-is-zero requires use of -n flag")
     workers = size_of(arguments.get("m") or "8", "Invalid number of coroutines")
     target_cache = arguments.cache("t", "unsafe")
     keep_memory(MEMORY)
@@ -59,8 +61,11 @@ def convert(words: list[str]) -> int:
         try:
             if target.size < source.size:
                 raise UserError("Output file is smaller than input file")
-            copy = Copy(source, target, sparse, fresh="n" not in arguments, progress=progress)
+            fresh = "n" not in arguments or "target-is-zero" in arguments
+            copy = Copy(source, target, sparse, fresh, progress)
             copy.top_only = "B" in arguments
+            copy.salvage = "salvage" in arguments
+            copy.quiet = "q" in arguments
             if "c" in arguments:
                 copy.compressed(workers)
             else:
@@ -89,6 +94,7 @@ class Copy:
         self.fresh = fresh and target.backing is None
         self.progress = progress
         self.top_only = False  # what the source has from its backing file, the target has too
+        self.salvage = self.quiet = False  # take zeros for what cannot be read; without a warning
         unit = target.header.cluster_size if isinstance(target, Qcow2) else sparse
         self.unit = max(unit, sparse) if sparse else 0
         self.zeros = bytes(self.unit)
@@ -140,8 +146,22 @@ class Copy:
             end = piece.start + piece.length
             for start in range(piece.start, end, PIECE) if piece.data else [piece.start]:
                 length = min(PIECE, end - start) if piece.data else piece.length
-                yield start, length, self.source.read(start, length) if piece.data else None
+                yield start, length, self._read(start, length) if piece.data else None
                 self.progress.update((start + length) / size)
+
+    def _read(self, start: int, length: int) -> bytes:
+        try:
+            return self.source.read(start, length)
+        except OSError as error:
+            if not self.salvage:
+                raise UserError(
+                    f"error while reading at byte {start}: {error.strerror}") from None
+            if length > SECTOR:
+                return b"".join(self._read(at, min(SECTOR, start + length - at))
+                                for at in range(start, start + length, SECTOR))
+            if not self.quiet:
+                warn(f"warning: error while reading offset {start}: {error.strerror}")
+            return bytes(length)
 
     def _clusters(self, size: int) -> Iterator[tuple[int, bytes]]:
         """Whole clusters of the target that are not all zeros, or hide what is below."""

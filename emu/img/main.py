@@ -19,7 +19,8 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], int], str]] = {
     "compare": (compare, "[-f fmt] [-F fmt] [-p] [-q] [-s] [-U] filename1 filename2"),
     "convert": (convert, "[-U] [-c] [-p] [-q] [-n] [-f fmt] [-t cache] [-O output_fmt] "
                 "[-B backing_file [-F backing_fmt]] [-o options] [-l snapshot_param] "
-                "[-S sparse_size] [-m num_threads] filename output_filename"),
+                "[-S sparse_size] [-m num_threads] [-W] [--salvage] [--target-is-zero] filename "
+                "output_filename"),
     "create": (create, "[-q] [-f fmt] [-b backing_file [-F backing_fmt]] [-u] [-o options] "
                "filename [size]"),
     "info": (info, "[-f fmt] [--output=ofmt] [--backing-chain] [-U] filename"),

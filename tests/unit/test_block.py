@@ -7,6 +7,7 @@ from pyemu.machine.block.base import BlockDevice, BlockError
 from pyemu.machine.block.open import backing_path, open_image
 from pyemu.machine.block.overlay import CLUSTER, Overlay
 from pyemu.machine.block.probe import probe
+from pyemu.machine.block.qcow2_create import Options, create
 from pyemu.machine.block.raw import RawFile
 
 
@@ -142,9 +143,28 @@ def test_backing_names_are_relative_to_the_folder_of_the_image(name, path):
     assert backing_path("/images/top.qcow2", name) == path
 
 
-def test_backing_names_of_other_protocols_are_refused():
+@pytest.mark.parametrize("name", [
+    "nbd://host/disk", "nbd:unix:/socket", 'json:{"driver":"file","filename":"/etc/passwd"}',
+    "fd:3", "http://host/disk"])
+def test_backing_names_of_other_protocols_are_refused(name):
     with pytest.raises(BlockError, match="only files"):
-        backing_path("top.qcow2", "nbd://host/disk")
+        backing_path("top.qcow2", name)
+
+
+@pytest.mark.parametrize("name, reason", [
+    ("fifo", "neither a regular file nor a block device"),
+    ("/dev/zero", "neither a regular file nor a block device"),
+    (".", "Is a directory"), ("top.qcow2", "it is its own backing file"),
+    ("/proc/self/mem", "Invalid argument"), ("nosuch", "No such file or directory")])
+def test_what_is_no_backing_file_is_neither_waited_for_nor_read(tmp_path, name, reason):
+    os.mkfifo(tmp_path / "fifo")
+    path = tmp_path / "top.qcow2"
+    path.touch()
+    file = RawFile.open(str(path))
+    create(file, 1 << 20, Options(backing_file=name))
+    file.close()
+    with pytest.raises(BlockError, match=f"Could not open backing file '{name}': .*: {reason}$"):
+        open_image(str(path), "qcow2")
 
 
 class Memory(BlockDevice):

@@ -2,6 +2,7 @@
 import os
 
 import pytest
+from pyemu.config import UserError
 from pyemu.img.convert import SPARSE, Copy, convert
 from pyemu.img.progress import Progress
 from pyemu.machine.block.raw import RawFile
@@ -42,3 +43,32 @@ def test_zeros_are_left_out(source, data, runs):
     file = RawFile.open(str(source))
     assert list(Copy(file, file, SPARSE, True, Progress(False, True))._filled(data)) == runs
     file.close()
+
+
+def test_what_cannot_be_read(source, monkeypatch, capsys):
+    def read(file, offset, length):
+        if offset <= MIB + 512 < offset + length and "source" in file.path:
+            raise OSError(5, "Input/output error")
+        return whole(file, offset, length)
+    whole = RawFile.read
+    monkeypatch.setattr(RawFile, "read", read)
+    words = ["-f", "raw", str(source), f"{source.parent}/copy"]
+    with pytest.raises(UserError, match=r"^error while reading at byte 1048576: Input/output"):
+        convert(words)
+    convert(["--salvage", *words])
+    assert capsys.readouterr().err == (
+        "pyemu-img: warning: error while reading offset 1049088: Input/output error\n")
+    copy = (source.parent / "copy").read_bytes()
+    assert copy == b"\1" * (MIB + 512) + bytes(512) + b"\1" * (2 * MIB - 1024) + bytes(MIB)
+
+
+def test_a_target_that_is_zero(source):
+    copy = source.parent / "copy"
+    copy.write_bytes(b"\2" * 4 * MIB)
+    words = ["-f", "raw", "-O", "raw", str(source), str(copy)]
+    with pytest.raises(UserError, match=r"^--target-is-zero requires use of -n flag$"):
+        convert(["--target-is-zero", *words])
+    convert(["-n", "--target-is-zero", *words])
+    assert copy.read_bytes() == b"\1" * 3 * MIB + b"\2" * MIB
+    convert(["-n", *words])
+    assert copy.read_bytes() == source.read_bytes()
