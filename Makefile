@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 PYEMU := $(VENV)/bin/pyemu
-SOURCES_C := $(wildcard emu/engine/native/*.[ch] machine/net/native/*.[ch] trace/native/*.[ch])
+SOURCES_C := $(wildcard emu/engine/native/*.[ch] emu/net/native/*.c machine/net/native/*.[ch] trace/native/*.[ch])
 
 .PHONY: setup wheel image boot test soak bench lint types unit
 .PHONY: packages image-packages test-packages

@@ -32,6 +32,7 @@ class IoLoop:
         self._timers: list[tuple[float, int, Callback]] = []
         self._order = itertools.count()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._asleep = False  # and needs the bell to look at its calls
         self.stirs = 0  # grows with all that is done, or is to be done, here
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -59,7 +60,8 @@ class IoLoop:
         """Run `function` on the I/O thread, soon."""
         self.stirs += 1
         self._calls.append(function)
-        if not self.here():  # else the turn sees to it
+        if self._asleep:
+            self._asleep = False
             os.eventfd_write(self._bell, 1)
 
     def ask(self, function: Callable[[], T]) -> T:
@@ -109,10 +111,13 @@ class IoLoop:
 
     def _turn(self) -> None:
         """Wait for something to do and do it."""
+        self._asleep = True
         timeout = 0.0 if self._calls else None
         if self._timers and not self._calls:
             timeout = max(0.0, self._timers[0][0] - time.monotonic())
-        for key, events in self._selector.select(timeout):
+        ready = self._selector.select(timeout)
+        self._asleep = False
+        for key, events in ready:
             for place, event in enumerate((selectors.EVENT_READ, selectors.EVENT_WRITE)):
                 # Looked up late: a callback before may have ended the watch.
                 callback = self._watched.get(key.fd, (None, None))[place]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyemu.machine.net.peer import Nic
 
 LIMIT = 4096  # frames that may wait for the card; what comes then is lost, as on a wire
-SEND_LIMIT = 8 << 20  # bytes that may wait for the back end, likewise
+SIZE_LIMIT = 8 << 20  # bytes that may wait either way, likewise
 
 
 class Cable:
@@ -41,7 +41,10 @@ class Cable:
         self._incoming: deque[bytes] = deque()
         self._sent = self._transmitted = 0  # bytes; each is counted by one thread alone
         self._delivered = 0  # frames
-        self._sending = self._arriving = self._full = False
+        self._sizes: deque[int] = deque()  # of frames for the card, with some that it has taken
+        self._waiting = 0  # bytes: their sum
+        self._full = 0  # frames that waited when they were too many, else 0
+        self._sending = self._arriving = False
         machine.on_state.append(lambda state: self.offer())
 
     # --- on the vCPU's thread ---
@@ -59,7 +62,7 @@ class Cable:
         self._nic = nic
 
     def send(self, frames: list[bytes]) -> None:
-        if self._sent - self._transmitted < SEND_LIMIT:
+        if self._sent - self._transmitted < SIZE_LIMIT:
             self._outgoing.extend(frames)
             size = sum(map(len, frames))
             trace_net_from_guest(len(frames), size)
@@ -69,11 +72,12 @@ class Cable:
             self.loop.call(self._transmit)
 
     def offer(self) -> None:
-        if not self._incoming or self.machine.state is not RunState.RUNNING or not self._nic:
+        if self.machine.state is not RunState.RUNNING or not self._nic:
             return
-        self._nic.receive(self._incoming)
-        if self._full and len(self._incoming) < LIMIT // 2:
-            self._full = False
+        if self._incoming:
+            self._nic.receive(self._incoming)
+        if self._full and len(self._incoming) <= self._full // 2:
+            self._full = 0
             self.loop.call(lambda: self.on_room())
 
     def _arrive(self) -> None:
@@ -82,27 +86,44 @@ class Cable:
 
     # --- on the I/O thread ---
 
-    def full(self) -> bool:
-        """Whether the back end had better stop reading until on_room()."""
-        self._full = True  # before it looks: the card may make room at any moment
-        if len(self._incoming) < LIMIT:
-            self._full = False
-        return self._full
+    def room(self) -> int:
+        """How many frames may come; if none, the back end had better stop reading until on_room."""
+        waiting = len(self._incoming)
+        while len(self._sizes) > waiting:
+            self._waiting -= self._sizes.popleft()
+        if waiting < LIMIT and self._waiting < SIZE_LIMIT:
+            self._full = 0
+            return LIMIT - waiting
+        self._full = waiting
+        self._announce()  # perhaps the card has taken them just now
+        return 0
 
-    def deliver(self, frame: bytes) -> None:
-        """A frame for the card."""
-        self._delivered += 1
+    def deliver(self, frames: list[bytes]) -> None:
+        """Frames for the card."""
+        if not frames:
+            return
+        self._delivered += len(frames)
         for dump in self.dumps:
-            dump.to_guest(frame)
-        if len(self._incoming) < LIMIT:
-            trace_net_to_guest(len(frame))
-            self._incoming.append(frame)
-        else:
+            for frame in frames:
+                dump.to_guest(frame)
+        room = self.room()
+        for frame in frames[room:]:
             trace_net_dropped(len(frame))
+        del frames[room:]
+        if trace_net_to_guest:
+            for frame in frames:
+                trace_net_to_guest(len(frame))
+        sizes = [*map(len, frames)]
+        self._sizes.extend(sizes)
+        self._waiting += sum(sizes)
+        self._incoming.extend(frames)
+        self._announce()
+
+    def _announce(self) -> None:
+        """Have the card offered what waits."""
         if not self._arriving:
             self._arriving = True
-            # After what else there is to do, to which more frames will come.
-            self.loop.call(lambda: self.machine.post(self._arrive))
+            self.machine.post(self._arrive)
 
     def _transmit(self) -> None:
         self._sending = False

@@ -15,7 +15,6 @@ from ctypes import (
     c_int,
     c_int64,
     c_size_t,
-    c_ssize_t,
     c_uint8,
     c_uint32,
     c_void_p,
@@ -24,6 +23,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import Any, Protocol
 
 from pyemu.config import GuestForward, HostForward, UserError, UserNetConfig
+from pyemu.net._outlet import CLOCK_GET_NS, SEND_PACKET, Outlet
 
 GLIB = "libglib-2.0.so.0"  # whose memory the library hands out
 LIBRARY, PACKAGE = "libslirp.so.0", "libslirp0"
@@ -34,9 +34,7 @@ FOREVER = 0xFFFF_FFFF  # ms
 IPV6_PREFIX, IPV6_PREFIX_LENGTH = IPv6Address("fec0::"), 64
 IPV6_HOST, IPV6_DNS = IPv6Address("fec0::2"), IPv6Address("fec0::3")
 
-SendPacket = CFUNCTYPE(c_ssize_t, c_void_p, c_size_t, c_void_p)
 GuestError = CFUNCTYPE(None, c_char_p, c_void_p)
-ClockGetNs = CFUNCTYPE(c_int64, c_void_p)
 TimerCallback = CFUNCTYPE(None, c_void_p)
 TimerNew = CFUNCTYPE(c_void_p, c_void_p, c_void_p, c_void_p)
 TimerFree = CFUNCTYPE(None, c_void_p, c_void_p)
@@ -86,7 +84,7 @@ class Callbacks(Structure):
     """SlirpCb, as far as version 1 reads it."""
 
     _fields_ = [
-        ("send_packet", SendPacket), ("guest_error", GuestError), ("clock_get_ns", ClockGetNs),
+        ("send_packet", c_void_p), ("guest_error", GuestError), ("clock_get_ns", c_void_p),
         ("timer_new", TimerNew), ("timer_free", TimerFree), ("timer_mod", TimerMod),
         ("register_poll_fd", PollFd), ("unregister_poll_fd", PollFd), ("notify", Notify),
     ]
@@ -95,7 +93,7 @@ class Callbacks(Structure):
 class Host(Protocol):
     """Whom the stack calls, on the thread that calls it."""
 
-    def on_frame(self, frame: bytes) -> None: ...
+    def on_frames(self, frames: list[bytes]) -> None: ...  # when all has been done
     def on_guest_error(self, message: str) -> None: ...
     def now(self) -> int: ...                          # ns
     def set_timer(self, ident: int, due: int) -> None: ...  # ms of that time
@@ -138,9 +136,9 @@ class Slirp:
         # Kept, as the library refers to them as long as it lives.
         self._settings = _settings(config)
         self._callbacks = Callbacks(
-            SendPacket(self._send_packet),
+            SEND_PACKET,
             GuestError(lambda message, _: host.on_guest_error(message.decode(errors="replace"))),
-            ClockGetNs(lambda _: host.now()),
+            CLOCK_GET_NS,
             TimerNew(self._timer_new),
             TimerFree(lambda timer, _: self._timer_free(timer)),
             TimerMod(lambda timer, due, _: host.set_timer(timer, due)),
@@ -148,7 +146,10 @@ class Slirp:
             Notify(lambda _: host.on_notify()))
         self._add_poll = AddPoll(self._on_add_poll)
         self._get_events = GetEvents(self._on_get_events)
-        self._slirp = self._library.slirp_new(byref(self._settings), byref(self._callbacks), None)
+        self._outlet = Outlet()
+        self._outlet.now = host.now()
+        self._slirp = self._library.slirp_new(byref(self._settings), byref(self._callbacks),
+                                              id(self._outlet))
         if not self._slirp:
             raise UserError("the network could not be set up")
 
@@ -187,8 +188,10 @@ class Slirp:
     def input(self, frames: list[bytes]) -> None:
         """Frames from the guest."""
         send, slirp = self._library.slirp_input, self._slirp
+        self._outlet.now = self._host.now()
         for frame in frames:
             send(slirp, frame, len(frame))
+        self._hand_over()
 
     def wanted(self) -> tuple[list[tuple[int, int]], int]:
         """Descriptors with the events to wait for, and for how many ms at most."""
@@ -200,19 +203,24 @@ class Slirp:
     def poll(self, ready: dict[int, int]) -> None:
         """Serve the descriptors, of those that were wanted, that have these events."""
         self._ready = ready
+        self._outlet.now = self._host.now()
         self._library.slirp_pollfds_poll(self._slirp, 0, self._get_events, None)
+        self._hand_over()
 
     def fire(self, ident: int) -> None:
         """The time of `set_timer` has come."""
         if ident in self._timers:
             callback, argument = self._timers[ident]
+            self._outlet.now = self._host.now()
             callback(argument)
+            self._hand_over()
+
+    def _hand_over(self) -> None:
+        frames = self._outlet.take()
+        if frames:
+            self._host.on_frames(frames)
 
     # --- called by the library ---
-
-    def _send_packet(self, buffer: int, length: int, _: int | None) -> int:
-        self._host.on_frame(ctypes.string_at(buffer, length))
-        return length
 
     def _timer_new(self, callback: int, argument: int | None, _: int | None) -> int:
         ident = max(self._timers, default=0) + 1

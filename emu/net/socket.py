@@ -131,20 +131,28 @@ class Stream(Backend):
 
     def _cut(self) -> None:
         """Hand over what is whole, as far as there is room."""
+        while room := self.cable.room():
+            frames = self._frames(room)
+            if not frames:
+                return
+            self.cable.deliver(frames)
+        self._paused = True
+
+    def _frames(self, limit: int) -> list[bytes]:
+        """At most so many whole frames of what was received."""
         received, at = self._received, 0
-        while len(received) - at >= HEADER.size:
+        frames: list[bytes] = []
+        while len(frames) < limit and len(received) - at >= HEADER.size:
             (length,) = HEADER.unpack_from(received, at)
             if length > MAX_FRAME:
                 self._lose()
-                return
+                break
             if len(received) - at - HEADER.size < length:
                 break
-            if self.cable.full():
-                self._paused = True
-                break
             at += HEADER.size + length
-            self.cable.deliver(bytes(received[at - length:at]))
+            frames.append(bytes(received[at - length:at]))
         del received[:at]
+        return frames
 
 
 class Datagrams(Backend):
@@ -176,16 +184,16 @@ class Datagrams(Backend):
                 self._out.sendto(frame, self._to)
 
     def _on_readable(self) -> None:
-        for _ in range(BATCH):
-            if self.cable.full():
-                self.loop.watch(self._socket.fileno())
-                return
-            try:
+        room = min(BATCH, self.cable.room())
+        if not room:
+            self.loop.watch(self._socket.fileno())
+        frames = []
+        with suppress(OSError):
+            for _ in range(room):
                 frame, sender = self._socket.recvfrom(MAX_FRAME)
-            except OSError:
-                return
-            if self._wanted(sender):
-                self.cable.deliver(frame)
+                if self._wanted(sender):
+                    frames.append(frame)
+        self.cable.deliver(frames)
 
     def _wanted(self, sender: tuple[str, int]) -> bool:
         return True

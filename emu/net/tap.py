@@ -51,17 +51,20 @@ class Tap(Backend):
                 os.write(self._fd, frame)
 
     def _on_readable(self) -> None:
-        for _ in range(BATCH):
-            if self.cable.full():
-                self.loop.watch(self._fd)
-                return
-            try:
+        room = min(BATCH, self.cable.room())
+        watching = room > 0
+        frames: list[bytes] = []
+        try:
+            while watching and len(frames) < room:
                 frame = os.read(self._fd, MAX_FRAME)
-            except BlockingIOError:
-                return
-            except OSError:
-                frame = b""
-            if not frame:  # the interface has gone
-                self.loop.watch(self._fd)
-                return
-            self.cable.deliver(frame)
+                if frame:
+                    frames.append(frame)
+                else:
+                    watching = False  # the interface has gone
+        except BlockingIOError:
+            pass
+        except OSError:
+            watching = False
+        if not watching:
+            self.loop.watch(self._fd)
+        self.cable.deliver(frames)

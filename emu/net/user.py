@@ -60,8 +60,8 @@ class UserNetwork(Backend):
 
     # --- what the stack calls ---
 
-    def on_frame(self, frame: bytes) -> None:
-        self.cable.deliver(frame)
+    def on_frames(self, frames: list[bytes]) -> None:
+        self.cable.deliver(frames)
 
     def on_guest_error(self, message: str) -> None:
         trace_slirp_guest_error(message)

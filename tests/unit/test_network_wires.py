@@ -1,7 +1,9 @@
 """Sockets, interfaces of the host, and dumps of what passes."""
 import socket
 import struct
+import threading
 import time
+from contextlib import suppress
 
 import pytest
 from pyemu.config import DumpConfig, SocketNetConfig, TapConfig, UserError
@@ -94,6 +96,48 @@ def test_a_card_without_room_stops_the_reading(net, monkeypatch):
         wire.card.room = 1 << 30
         wire.peer.offer()
         assert [wire.frame() for _ in range(100)] == [b"%d" % n for n in range(100)]
+
+
+def test_large_frames_that_wait_are_bounded_by_their_size(net):
+    wire, other, _ = stream(net)
+    wire.card.room, size, count = 0, 60_000, 400
+    sender = threading.Thread(target=other.sendall, args=(framed(bytes(size)) * count,))
+    with other:
+        sender.start()
+        wait(lambda: wire.peer._full)
+        assert len(wire.peer._incoming) * size <= cable_module.SIZE_LIMIT + 2 * size
+        wire.card.room = 1 << 30
+        assert all(wire.frame() == bytes(size) for _ in range(count))
+        sender.join()
+
+
+def test_reading_goes_on_though_the_card_takes_all_while_it_is_found_full(net, monkeypatch):
+    monkeypatch.setattr(cable_module, "LIMIT", 10)
+    wire, other, _ = stream(net)
+    announce = wire.peer._announce
+
+    def take_first():
+        wire.peer._nic.receive(wire.peer._incoming)
+        announce()
+
+    monkeypatch.setattr(wire.peer, "_announce", take_first)
+    with other:
+        other.sendall(b"".join(framed(b"%d" % n) for n in range(100)))
+        assert [wire.frame() for _ in range(100)] == [b"%d" % n for n in range(100)]
+
+
+@pytest.mark.parametrize("length", [0xFFFF_FFFF, 0x8000_0000, 68 * 1024 + 1])
+def test_a_length_that_no_frame_has_ends_the_stream(net, length):
+    wire, other, port = stream(net)
+    with other:
+        other.sendall(framed(b"one") + framed(b"") + struct.pack(">I", length) + bytes(100))
+        assert (wire.frame(), wire.frame()) == (b"one", b"")
+        other.settimeout(TIMEOUT)
+        with suppress(ConnectionResetError):
+            assert other.recv(1) == b""
+    with socket.create_connection((LOOPBACK, port)) as again:
+        again.sendall(framed(b"two"))
+        assert wire.frame() == b"two"
 
 
 def test_nobody_to_connect_to():
