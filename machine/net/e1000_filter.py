@@ -17,14 +17,12 @@ from pyemu.machine.net.e1000_registers import (
     RCTL_MPE,
     RCTL_UPE,
     RCTL_VFE,
-    VET,
     VFTA,
 )
 from pyemu.trace.hooks import (
     trace_e1000x_rx_flt_inexact_mismatch,
     trace_e1000x_rx_flt_ucast_match,
     trace_e1000x_rx_flt_ucast_mismatch,
-    trace_e1000x_vlan_is_vlan_pkt,
 )
 
 BROADCAST = b"\xff" * 6
@@ -43,14 +41,6 @@ class Filter:
 
     def forget(self) -> None:
         self._verdicts.clear()
-
-    def tagged(self, frame: bytes) -> bool:
-        """Whether the frame has a VLAN tag of the type in VET."""
-        kind = frame[12] << 8 | frame[13]
-        result = kind == self.registers[VET] & 0xFFFF
-        if trace_e1000x_vlan_is_vlan_pkt:
-            trace_e1000x_vlan_is_vlan_pkt(result, kind, self.registers[VET] & 0xFFFF)
-        return result
 
     def wants_vlan(self, frame: bytes) -> bool:
         """Whether the VLAN filter lets a tagged frame pass."""

@@ -13,6 +13,7 @@ from pyemu.trace.hooks import trace_e1000_irq
 
 ITR_UNIT = 256  # ns
 DELAY_UNIT = 1024  # ns
+SHORT = 20_000  # ns; whoever waits for a timer of the host's waits longer
 
 
 class Interrupts(Chip):
@@ -86,7 +87,8 @@ class Interrupts(Chip):
 
 
 class Delay(Chip):
-    """Puts an interrupt off: each packet anew, up to a limit counted from the first.
+    """Puts an interrupt off: each packet anew, up to a limit counted from the first. For less than
+    SHORT it is not worth a timer.
 
     fire() is called when the time has come.
     """
@@ -116,6 +118,9 @@ class Delay(Chip):
             self.limit = now + limit * DELAY_UNIT
         due = now + delay * DELAY_UNIT
         self.due = due if self.limit is None else min(due, self.limit)
+        if self.due - now <= SHORT:
+            self.flush()
+            return
         # The timer is left to ring early rather than armed for each packet.
         if self.timer.deadline is None or self.due < self.timer.deadline:
             self.timer.at(self.due)

@@ -14,38 +14,22 @@ from pyemu.machine.net import checksum
 from pyemu.machine.net.e1000_filter import Filter
 from pyemu.machine.net.e1000_interrupts import Delay, Interrupts
 from pyemu.machine.net.e1000_registers import (
-    CTRL,
-    CTRL_VME,
     FLUSH,
     MASKS,
     RADV,
     RCTL,
-    RCTL_BSEX,
-    RCTL_BSIZE_SHIFT,
     RCTL_EN,
-    RCTL_LPE,
     RCTL_RDMTS_SHIFT,
-    RCTL_SBP,
-    RCTL_SECRC,
     RDBAH,
     RDBAL,
     RDH,
     RDLEN,
     RDT,
     RDTR,
-    RSRPD,
-    RXCSUM,
-    RXCSUM_IPOFL,
-    RXCSUM_PCSS,
-    RXCSUM_TUOFL,
     RXD_DD,
     RXD_EOP,
-    RXD_IPCS,
-    RXD_IPE,
     RXD_IXSM,
     RXD_PIF,
-    RXD_TCPCS,
-    RXD_TCPE,
     RXD_VP,
     RXDMT0,
     RXO,
@@ -54,6 +38,7 @@ from pyemu.machine.net.e1000_registers import (
     STATUS,
     STATUS_LU,
 )
+from pyemu.machine.net.e1000_rules import Rules
 from pyemu.machine.net.e1000_statistics import Statistics
 from pyemu.trace.hooks import (
     trace_e1000_receive,
@@ -62,13 +47,25 @@ from pyemu.trace.hooks import (
     trace_e1000x_rx_disabled,
     trace_e1000x_rx_link_down,
     trace_e1000x_rx_oversized,
+    trace_e1000x_vlan_is_vlan_pkt,
 )
 
 DESCRIPTOR = struct.Struct("<QHHBBH")
-DONE = struct.Struct("<HHBBH")  # what is written back, behind the address
-BUFFER_SIZES = (2048, 1024, 512, 256)  # by RCTL.BSIZE; with BSEX 16 times as much
-MIN_FRAME, MAX_SHORT, MAX_LONG = 60, 1518, 16380  # bytes without frame check sequence
+ADDRESS = struct.Struct("<Q8x")  # what the guest says in one
+MIN_FRAME = 60  # bytes without frame check sequence
 TYPE_AT, TAGGED_TYPE_AT = 12, 16
+
+# What goes into a buffer, and checksum, status, errors, VLAN tag for its descriptor
+Stored = tuple[bytes, int, int, int, int]
+
+
+def _split(stored: Stored, size: int) -> list[Stored]:
+    """For buffers of that size: only the last one's descriptor ends the packet and has errors."""
+    data, checked, status, errors, special = stored
+    last = (len(data) - 1) // size * size
+    parts: list[Stored] = [(data[at:at + size], checked, status & ~RXD_EOP, 0, special)
+                           for at in range(0, last, size)]
+    return [*parts, (data[last:], checked, status, errors, special)]
 
 
 class Receiver(Chip):
@@ -143,37 +140,37 @@ class Receiver(Chip):
         if not self.enabled:
             self._drop(frames)
             return
-        room = self.room()
-        size = self._buffer_size()
+        rules = Rules(self.registers)
+        room, size = self.room(), rules.buffer_size
         taken: list[tuple[int, bytes]] = []  # sizes and destinations
-        buffers: list[tuple[bytes, bytes]] = []  # what goes into each, and what its descriptor says
+        buffers: list[Stored] = []
         small = False
         while frames and room:
             frame = frames[0]
             if len(frame) < MIN_FRAME:
                 frame = frame.ljust(MIN_FRAME, b"\0")
-            stored = self._accept(frame)
+            destination = frame[:6]
+            stored = self._accept(frame, destination, rules)
             if stored is None:
                 frames.popleft()
                 continue
-            data, checked, status, errors, special = stored
-            needed = -(-len(data) // size)
+            length = len(stored[0])
+            needed = 1 if length <= size else -(-length // size)
             if needed > room:
                 if needed <= self._capacity():
                     break  # it waits for the guest to hand over more
-                self._overrun(len(data))
+                self._overrun(length)
                 frames.popleft()
                 continue
             frames.popleft()
-            taken.append((len(frame), frame[:6]))
+            taken.append((len(frame), destination))
             room -= needed
-            small |= len(data) <= self.registers[RSRPD]
-            for at in range(0, len(data) - size, size):
-                piece = data[at:at + size]
-                buffers.append((piece, DONE.pack(size, checked, status, 0, special)))
-            piece = data[(needed - 1) * size:] if needed > 1 else data
-            buffers.append((piece, DONE.pack(len(piece), checked, status | RXD_EOP, errors,
-                                             special)))
+            if length <= rules.small:
+                small = True
+            if needed == 1:
+                buffers.append(stored)
+            else:
+                buffers += _split(stored, size)
         if taken:
             self._store(buffers)
             self.statistics.received(taken)
@@ -187,53 +184,35 @@ class Receiver(Chip):
             trace_e1000x_rx_link_down(self.registers[STATUS])
         frames.clear()
 
-    def _accept(self, frame: bytes) -> tuple[bytes, int, int, int, int] | None:
-        """What to store of a frame, its checksum, status, errors, VLAN tag; None: it is not
-        for us."""
-        registers = self.registers
-        control = registers[RCTL]
-        wanted, inexact = self.filter.address(frame[:6])
-        tagged = self.filter.tagged(frame)
+    def _accept(self, frame: bytes, destination: bytes, rules: Rules) -> Stored | None:
+        """What to store of a frame; None: it is not for us."""
+        wanted, inexact = self.filter.address(destination)
+        tagged = frame[TYPE_AT:TYPE_AT + 2] == rules.tag
+        if trace_e1000x_vlan_is_vlan_pkt:
+            trace_e1000x_vlan_is_vlan_pkt(tagged, frame[12] << 8 | frame[13],
+                                          int.from_bytes(rules.tag, "big"))
         if not wanted or (tagged and not self.filter.wants_vlan(frame)):
             self.statistics.filtered(len(frame))
             return None
-        limit = MAX_LONG if control & (RCTL_LPE | RCTL_SBP) else MAX_SHORT
-        if len(frame) > limit:
+        if len(frame) > rules.limit:
             trace_e1000x_rx_oversized(len(frame))
             self.statistics.oversized(len(frame))
             return None
-        status, errors = self._check(frame, TAGGED_TYPE_AT if tagged else TYPE_AT)
+        status, errors = RXD_DD | RXD_EOP | RXD_IXSM, 0
+        if rules.checks:
+            verdicts = checksum.examine(frame, TAGGED_TYPE_AT if tagged else TYPE_AT)
+            status, errors = rules.checks[verdicts]
         if inexact:
             status |= RXD_PIF
         special, data = 0, frame
-        if tagged and registers[CTRL] & CTRL_VME:
+        if tagged and rules.strips_tag:
             special = frame[14] << 8 | frame[15]
             status |= RXD_VP
             data = frame[:12] + frame[16:]
-        checked = checksum.total(data[registers[RXCSUM] & RXCSUM_PCSS:])
-        if not control & RCTL_SECRC:
+        checked = checksum.total(data[rules.checked_from:])
+        if rules.keeps_fcs:
             data += zlib.crc32(frame).to_bytes(4, "little")
         return data, checked, status, errors, special
-
-    def _check(self, frame: bytes, type_at: int) -> tuple[int, int]:
-        """Status and errors from the checksums that the chip is told to look at."""
-        control = self.registers[RXCSUM]
-        if not control & (RXCSUM_IPOFL | RXCSUM_TUOFL):
-            return RXD_DD | RXD_IXSM, 0
-        status, errors = RXD_DD, 0
-        header, transport = checksum.examine(frame, type_at)
-        if control & RXCSUM_IPOFL and header is not None:
-            status |= RXD_IPCS
-            errors |= 0 if header else RXD_IPE
-        if control & RXCSUM_TUOFL and transport is not None:
-            status |= RXD_TCPCS
-            errors |= 0 if transport else RXD_TCPE
-        return status, errors
-
-    def _buffer_size(self) -> int:
-        control = self.registers[RCTL]
-        size = BUFFER_SIZES[control >> RCTL_BSIZE_SHIFT & 3]
-        return size * 16 if control & RCTL_BSEX and size < BUFFER_SIZES[0] else size
 
     def _capacity(self) -> int:
         """Descriptors that can be free at the same time."""
@@ -245,23 +224,22 @@ class Receiver(Chip):
         self.statistics.missed()
         self.interrupts.cause(RXO)
 
-    def _store(self, buffers: list[tuple[bytes, bytes]]) -> None:
+    def _store(self, buffers: list[Stored]) -> None:
         """Fill as many buffers, a stretch of the ring at a time; then write back descriptors."""
-        registers, write = self.registers, self.memory.write
+        registers, write, pack = self.registers, self.memory.write, DESCRIPTOR.pack
         count = registers[RDLEN] // DESCRIPTOR.size
         ring = registers[RDBAH] << 32 | registers[RDBAL]
         head, done = registers[RDH] % count, 0
         while done < len(buffers):
             stretch = min(len(buffers) - done, count - head)
             base = ring + head * DESCRIPTOR.size
-            written = bytearray(self.memory.read(base, stretch * DESCRIPTOR.size))
-            for number, (data, result) in enumerate(buffers[done:done + stretch]):
-                at = number * DESCRIPTOR.size
-                address = int.from_bytes(written[at:at + 8], "little")
+            addresses = ADDRESS.iter_unpack(self.memory.read(base, stretch * DESCRIPTOR.size))
+            written = []
+            for (address,), (data, *result) in zip(addresses, buffers[done:], strict=False):
                 if address:
                     write(address, data)
-                written[at + 8:at + DESCRIPTOR.size] = result
-            write(base, written)
+                written.append(pack(address, len(data), *result))
+            write(base, b"".join(written))
             done += stretch
             head = (head + stretch) % count
         registers[RDH] = head

@@ -67,6 +67,14 @@ def test_short_frames_arrive_padded(host):
     assert host.received(0)[0] == ethernet(b"x").ljust(60, b"\0")
 
 
+def test_a_frame_of_nothing_arrives_as_zeros(host):
+    host.cable.deliver(b"")
+    assert host.read(0x2810) == 0  # nobody has that address
+    host.write(RCTL, EN | UPE | SECRC)
+    host.cable.deliver(b"")
+    assert host.received(0)[0] == bytes(60)
+
+
 def test_frames_wait_for_buffers(host):
     frames = [ethernet(bytes([n]) * 100) for n in range(COUNT + 5)]
     host.cable.deliver(*frames)
@@ -220,16 +228,16 @@ def test_small_packet(host):
 
 def test_receive_timer_restarts_up_to_a_limit(host, clock):
     host.write(IMS, RXT0)
-    host.write(RDTR, 10)
-    host.write(RADV, 25)
+    host.write(RDTR, 100)
+    host.write(RADV, 250)
     for _ in range(4):
         host.cable.deliver(ethernet(bytes(100)))
-        clock.advance(us=8)
-        assert host.nic.intx.level == (clock.now() >= 25 * 1024)
+        clock.advance(us=80)
+        assert host.nic.intx.level == (clock.now() >= 250 * 1024)
     host.read(ICR)
     host.cable.deliver(ethernet(bytes(100)))
     assert not host.nic.intx.level
-    host.write(RDTR, 10 | 1 << 31)
+    host.write(RDTR, 100 | 1 << 31)
     assert host.nic.intx.level
 
 

@@ -200,14 +200,23 @@ def test_vlan_tag_is_inserted(host):
 
 def test_interrupt_delay_restarts_up_to_a_limit(host, clock):
     host.write(IMS, TXDW)
-    host.write(TIDV, 10)
-    host.write(TADV, 20)
+    host.write(TIDV, 100)
+    host.write(TADV, 200)
     for _ in range(3):
         host.data(ethernet(bytes(60)), EOP | RS | IDE)
         host.go()
-        clock.advance(us=8)
-        assert host.nic.intx.level == (clock.now() >= 20 * 1024)
+        clock.advance(us=80)
+        assert host.nic.intx.level == (clock.now() >= 200 * 1024)
     assert host.read(ICR) & TXDW
+
+
+def test_a_short_delay_is_none(host):
+    """A timer of the host's would come later than it is long."""
+    host.write(IMS, TXDW)
+    host.write(TIDV, 8)
+    host.data(ethernet(bytes(60)), EOP | RS | IDE)
+    host.go()
+    assert host.nic.intx.level and host.tx_status(0) == 1
 
 
 def test_flush_ends_the_delay(host):
