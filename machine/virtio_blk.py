@@ -5,6 +5,7 @@ way at a time.
 Source: Virtual I/O Device Version 1.1, section 5.2.
 """
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 from pyemu.machine.block.backend import Backend
@@ -34,6 +35,7 @@ ID_LENGTH = 20
 RANGE = struct.Struct("<QII")  # sector, count, flags
 UNMAP = 1 << 0
 
+MOST_MOVING = 1 << 26  # bytes of requests that are on their way; while there are more, others wait
 MOST_SEGMENTS = 254  # of data: the queue's entries but for header and status
 MOST_SECTORS = 0x3FFFFF  # to discard or to make zeros in one go
 CONFIG = struct.Struct("<QIIHBBIBBHIBBHIIIIIB3x")
@@ -47,6 +49,8 @@ class VirtioBlk(VirtioPci):
         self.image = image
         self.serial = serial.encode("ascii", "replace")[:ID_LENGTH]
         self.outstanding: dict[Request, tuple[Queue, Chain]] = {}
+        self.moving = 0  # bytes of these
+        self.taking = False  # requests are being taken from the queue
         super().__init__("virtio-blk", BLOCK_DEVICE, MASS_STORAGE, memory,
                          SEGMENTS | GEOMETRY | BLOCK_SIZE | FLUSHES | DISCARDS | WRITES_ZEROES
                          | (READ_ONLY if image.read_only else 0))
@@ -65,33 +69,41 @@ class VirtioBlk(VirtioPci):
         for request in self.outstanding:
             request.cancel()
         self.outstanding.clear()
+        self.moving = 0
 
     def process(self, queue: Queue) -> None:
-        for chain in queue.chains():
-            self._begin(queue, chain)
+        if self.taking or self.moving > MOST_MOVING:
+            return
+        self.taking = True
+        try:
+            for chain in queue.chains():
+                self._begin(queue, chain)
+                if self.moving > MOST_MOVING:
+                    break
+        finally:
+            self.taking = False
 
     def _begin(self, queue: Queue, chain: Chain) -> None:
-        data = self._gather(chain)
-        if len(data) < HEADER.size or not _length(chain.writable):
-            raise QueueError("a request without header or status")
-        kind, _, sector = HEADER.unpack_from(data)
-        payload = data[HEADER.size:]
+        size = _length(chain.readable) - HEADER.size
         room = _length(chain.writable) - 1  # the last byte is for the status
+        if size < 0 or room < 0:
+            raise QueueError("a request without header or status")
+        kind, _, sector = HEADER.unpack(self._gather(chain, 0, HEADER.size))
         if kind == IN:
             if trace_virtio_blk_handle_read:
                 trace_virtio_blk_handle_read(self, chain, sector, room // SECTOR)
             self._move(queue, chain, sector, room, Read)
         elif kind == OUT:
             if trace_virtio_blk_handle_write:
-                trace_virtio_blk_handle_write(self, chain, sector, len(payload) // SECTOR)
-            self._move(queue, chain, sector, len(payload),
-                       lambda at, length, done: Write(at, payload, done))
+                trace_virtio_blk_handle_write(self, chain, sector, size // SECTOR)
+            self._move(queue, chain, sector, size, lambda at, length, done: Write(
+                at, self._gather(chain, HEADER.size, length), done))
         elif kind == FLUSH:
             self._start(queue, chain, Flush)
         elif kind == GET_ID:
             self._end(queue, chain, OK, self.serial.ljust(ID_LENGTH, b"\0")[:room])
         elif kind in (DISCARD, WRITE_ZEROES):
-            self._clear(queue, chain, kind, payload)
+            self._clear(queue, chain, kind, self._gather(chain, HEADER.size, RANGE.size + 1))
         else:
             self._end(queue, chain, UNSUPPORTED)
 
@@ -116,30 +128,49 @@ class VirtioBlk(VirtioPci):
                 lambda at, length, done: WriteZeroes(at, length, done, bool(flags & UNMAP))))
 
     def _start(self, queue: Queue, chain: Chain, make: Any) -> None:
+        size = _length(chain.readable) + _length(chain.writable)
+
         def done(data: bytes, error: OSError | None) -> None:
             self.outstanding.pop(request, None)
+            others_wait = self.moving > MOST_MOVING
+            self.moving -= size
             self._end(queue, chain, IO_ERROR if error else OK, data or b"")
+            if others_wait:
+                self.work(queue)
 
         request = make(done)
         self.outstanding[request] = queue, chain
+        self.moving += size
         self.image.start(request)
 
     def _end(self, queue: Queue, chain: Chain, status: int, data: bytes = b"") -> None:
         if trace_virtio_blk_req_complete:
             trace_virtio_blk_req_complete(self, chain, status)
-        room = _length(chain.writable) - 1
-        self._scatter(chain, data.ljust(room, b"\0") if status == OK else bytes(room), status)
+        if status == OK:
+            self._scatter(chain, 0, data)
+        self._scatter(chain, _length(chain.writable) - 1, bytes((status,)))
         queue.give_back(chain.head, len(data) + 1)
         self.notify(queue)
 
-    def _gather(self, chain: Chain) -> bytes:
-        return b"".join(self.memory.read(address, length) for address, length in chain.readable)
+    def _gather(self, chain: Chain, start: int, length: int) -> bytes:
+        return b"".join(self.memory.read(*part) for part in _parts(chain.readable, start, length))
 
-    def _scatter(self, chain: Chain, data: bytes, status: int) -> None:
-        view = memoryview(data + bytes((status,)))
-        for address, length in chain.writable:
+    def _scatter(self, chain: Chain, start: int, data: bytes) -> None:
+        view = memoryview(data)
+        for address, length in _parts(chain.writable, start, len(data)):
             self.memory.write(address, bytes(view[:length]))
             view = view[length:]
+
+
+def _parts(buffers: list[tuple[int, int]], start: int, length: int) -> Iterator[tuple[int, int]]:
+    """Where so many bytes from `start` on lie, counted through buffers in a row."""
+    for address, size in buffers:
+        skipped = min(start, size)
+        taken = min(size - skipped, length)
+        if taken:
+            yield address + skipped, taken
+        start -= skipped
+        length -= taken
 
 
 def _length(buffers: list[tuple[int, int]]) -> int:

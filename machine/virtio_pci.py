@@ -103,11 +103,17 @@ class VirtioPci(PciDevice):
 
     def kick(self, number: int) -> None:
         """The driver has put something into a queue."""
-        if number >= len(self.queues) or self.broken:
+        if number >= len(self.queues):
             return
         queue = self.queues[number]
         if trace_virtio_queue_notify:
             trace_virtio_queue_notify(self, number, queue)
+        self.work(queue)
+
+    def work(self, queue: Queue) -> None:
+        """Process the queue, unless what was in it made no sense."""
+        if self.broken:
+            return
         try:
             self.process(queue)
         except QueueError:

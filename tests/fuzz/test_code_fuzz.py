@@ -5,6 +5,7 @@ if nothing had happened.
 A long run: pytest tests/fuzz/test_code_fuzz.py --programs 5000
 A seed that failed: SEED=1234 pytest tests/fuzz/test_code_fuzz.py
 """
+import contextlib
 import functools
 import mmap
 import os
@@ -29,6 +30,9 @@ from guests.harness import (
     in_child,
 )
 from pyemu import roms
+from pyemu.cpulog import CpuLog
+from pyemu.engine.cpu import WATCH_READ, WATCH_WRITE
+from pyemu.trace import log
 
 KINDS = [("real", 0, False), ("protected", 0, False), ("protected", 0, True),
          ("protected", 3, True), ("long", 0, True), ("long", 3, True)]
@@ -156,6 +160,25 @@ class Hostile:
                 guest.cpu.arm(time.monotonic_ns() + rng.randrange(2_000_000))
 
 
+@contextlib.contextmanager
+def observed(guest, rng):
+    """By some of what users look with: -d, breakpoints and watchpoints, counts of blocks."""
+    items = rng.choice(("none", "none", "none", "in_asm,int,cpu", "exec", "guest_errors"))
+    log.set_file(os.devnull)
+    CpuLog(guest)
+    log.choose(items)
+    guest.cpu.count_blocks(rng.random() < 0.2)
+    if rng.random() < 0.1:
+        access = rng.choice((WATCH_READ, WATCH_WRITE, WATCH_READ | WATCH_WRITE))
+        guest.cpu.set_watchpoints([(rng.choice((DATA, CODE, DEVICE)), PAGE, access)])
+    if rng.random() < 0.1:
+        guest.cpu.set_breakpoints([CODE + rng.randrange(LENGTH) for _ in range(20)])
+    yield
+    log.choose("none")
+    for item in log.items.values():
+        item.on_change = None
+
+
 def run_seed(seed):
     rng = random.Random(seed)
     mode, ring, paging = KINDS[seed % len(KINDS)]
@@ -176,7 +199,8 @@ def run_seed(seed):
         guest.on_service = hostile.befall
         guest.cpu.arm(time.monotonic_ns() + rng.randrange(5_000_000))
         guest.start(registers(rng, mode) + make(rng, mode))
-        run_on(guest)
+        with observed(guest, rng):
+            run_on(guest)
         check_life(guest, saved)
 
 
@@ -191,6 +215,8 @@ def run_on(guest):
 
 def check_life(guest, saved):
     guest.on_service = lambda: None
+    guest.cpu.set_breakpoints(())
+    guest.cpu.set_watchpoints(())
     guest.pending.clear()
     guest.memory.write(0, saved)
     width = b"" if guest.mode == "real" else b"\0\0"

@@ -24,7 +24,7 @@ SIZE = 1 << 20  # of each disk
 FLOPPY_SIZE = 1440 << 10
 ADDRESS_SPACE = 4 << 30  # bytes
 RESIDENT = 500 << 10  # KiB
-GIVEN = {"given.img": SIZE, "virtual.img": SIZE, "given.floppy": FLOPPY_SIZE}
+GIVEN = {"given.img": SIZE, "virtual.img": SIZE, "given.floppy": FLOPPY_SIZE, "screen.ppm": 0}
 KEPT = {"kept.img": SIZE, "kept.iso": SIZE, "bystander": SIZE}
 DEVICES = [
     ["-vga", "std"],
@@ -34,7 +34,7 @@ DEVICES = [
      "-fda", "given.floppy", "-cdrom", "kept.iso", "-vnc", "unix:screen"],
 ]
 COMMANDS = ["info registers", "x /8x 0", "x /4i $eip", "info tlb", "info mem", "info pci",
-            "info status", "info irq", "info mtree", "xp /4x 0xfee00020", "stop", "cont",
+            "screendump screen.ppm", "info irq", "info mtree", "xp /4x 0xfee00020", "stop", "cont",
             "system_reset", "nmi", "system_powerdown", "sendkey ctrl-alt-delete"]
 
 

@@ -1,9 +1,10 @@
 """virtio-blk through the ports of its BAR and a ring in memory: Virtual I/O Device 1.1."""
 import struct
+from types import SimpleNamespace
 
 import pytest
 from pyemu.machine.block.backend import Backend
-from pyemu.machine.virtio_blk import VirtioBlk
+from pyemu.machine.virtio_blk import MOST_MOVING, VirtioBlk
 
 from .ide_host import MemoryDisk
 from .test_i8237 import Memory
@@ -241,3 +242,19 @@ def test_state_is_saved_and_loaded(driver):
     driver.device.load(state)
     assert driver.device.intx.level
     assert driver.do(IN, 1, 512, at=3) == (OK, sectors(1, 1))
+
+
+def test_more_than_the_host_should_hold_waits_in_the_queue(driver):
+    """Else a guest would have 256 requests of 32 MiB each copied at once."""
+    started = []
+    driver.device.image = SimpleNamespace(size=1 << 30, read_only=False, start=started.append)
+    for _ in range(20):
+        driver.offer(struct.pack("<IIQ", IN, 0, 0), MOST_MOVING // 8, 1)
+    driver.kick()
+    driver.kick()
+    assert len(started) == 8
+    for n in range(20):
+        started[n].done(b"", None)
+        assert driver.word(USED + 2) == n + 1 and len(started) == min(n + 9, 20)
+    driver.kick()
+    assert len(started) == 20

@@ -166,15 +166,16 @@ static PyObject *call_read(PyObject *read, uint64_t offset, unsigned size)
 
 static uint64_t device_read(void *uc, uint64_t offset, unsigned size, void *user)
 {
-    const Region *region = user;
+    const Region *region = user; /* not to be looked at once its device may have unmapped it */
     uint64_t value = ~0ull, address = region->start + offset;
+    bool assigned = region->read;
     (void)uc;
     if (window_has(&region->window, offset, size)) {
         value = window_read(&region->window, offset, size);
-    } else if (region->read) {
+    } else if (assigned) {
         Vcpu *vcpu = region->vcpu;
         vcpu_enter_python(vcpu);
-        PyObject *read = Py_NewRef(region->read); /* the device may unmap the region */
+        PyObject *read = Py_NewRef(region->read);
         PyObject *result = call_read(read, offset, size);
         Py_DECREF(read);
         if (result) {
@@ -188,7 +189,7 @@ static uint64_t device_read(void *uc, uint64_t offset, unsigned size, void *user
     if (size < 8)
         value &= (1ull << 8 * size) - 1;
     TRACE(mmio_read, address, size, value);
-    if (!region->read)
+    if (!assigned)
         TRACE(memory_unassigned, false, address, size);
     return value;
 }

@@ -173,7 +173,7 @@ static void attack_nic(void)
 
 static void attack_virtio(void)
 {
-    enum { FEATURES = 4, QUEUE_PAGE = 8, QUEUE = 14, NOTIFY = 16, STATUS = 18, SIZE = 128 };
+    enum { FEATURES = 4, QUEUE_PAGE = 8, QUEUE = 14, NOTIFY = 16, STATUS = 18, SIZE = 256 };
     const uint16_t base = 0xd000;
     uint32_t devfn = find_vendor(0x1af4);
     uint32_t *descriptor = (void *)TABLES;
