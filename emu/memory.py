@@ -14,6 +14,7 @@ END = 1 << 52  # of the architecture's physical addresses
 ADDRESSES = 1 << 64  # linear
 PCI_HOLE = 0xE000_0000  # from here on up to 4 GiB gaps are cut into granules
 GRANULE = 1 << 24
+MANY = 256  # regions, from which on small gaps are joined
 WORD = 4  # bytes, which any device can be asked for
 
 
@@ -158,14 +159,15 @@ class Memory:
                 self._insert(Region(start, stop - start, "gap", "unassigned", None))
 
     def _join(self, base: int, end: int) -> tuple[int, int]:
-        """A new gap takes in the small ones beside it: what moves about would leave ever more."""
-        while gap := self._small_gap_beside(base):
+        """A new gap takes in those beside it in the same granule, if what moves about has left
+        many: each makes mapping slower."""
+        while len(self.regions) > MANY and (gap := self._small_gap_beside(base)):
             self._remove(gap)
             base, end = min(base, gap.base), max(end, gap.end)
         return base, end
 
     def _small_gap_beside(self, base: int) -> Region | None:
-        """Before or behind a hole in the list at `base`, in the same granule."""
+        """Before or behind a hole in the list at `base`."""
         index = bisect.bisect_left(self.regions, base, key=_base)
         for gap in self.regions[max(0, index - 1):index + 1]:
             if gap.kind == "gap" and {gap.base // GRANULE, (gap.end - 1) // GRANULE} == {
