@@ -5,12 +5,16 @@ import os
 import re
 import subprocess
 import sys
+from functools import cache
 
 import pytest
 from pyemu.trace import hooks
 
 
+@cache
 def python_trees():
+    """(path, syntax tree) of every module that may have hooks."""
+    trees = []
     folders = {os.path.dirname(path) for path, _ in hooks.files()}
     for folder in sorted(folders):
         for base, below, names in os.walk(folder):
@@ -19,7 +23,8 @@ def python_trees():
                 if name.endswith(".py"):
                     path = os.path.join(base, name)
                     with open(path, encoding="utf-8") as file:
-                        yield path, ast.parse(file.read(), path)
+                        trees.append((path, ast.parse(file.read(), path)))
+    return trees
 
 
 def imported(tree):
@@ -104,7 +109,6 @@ trace_other()
     problems = list(problems_of("f.py", ast.parse(source)))
     assert problems[0] == "f.py:2: event 'nosuch' is not declared"
     assert [problem.split(":")[1] for problem in problems] == ["2", "3", "5", "6"]
-
 
 
 def test_a_hook_that_is_not_declared_says_where_it_belongs():
