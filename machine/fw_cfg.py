@@ -6,6 +6,7 @@ Windows: selector and data (`FwCfg`, two ports), DMA address register (`FwCfg.dm
 Source: QEMU, docs/specs/fw_cfg.txt.
 """
 import bisect
+import os
 import struct
 from collections.abc import Callable
 from typing import Any
@@ -117,7 +118,7 @@ class FwCfg(Chip):
     def add_string(self, key: int, value: str) -> None:
         """A string with its final NUL."""
         trace_fw_cfg_add_string(key, self.key_name(key), value)
-        self.add_bytes(key, value.encode() + b"\0")
+        self.add_bytes(key, os.fsencode(value) + b"\0")
 
     def add_file(self, name: str, data: bytes, *, writable: bool = False,
                  on_select: Callable[[], None] | None = None,

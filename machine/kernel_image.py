@@ -4,6 +4,8 @@ Their parts go into fw_cfg, from where an option ROM, chosen by the protocol, mo
 addresses and starts the kernel. Firmware finds that ROM as a file and, first in the boot order, as
 a boot device.
 """
+import os
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,7 +17,7 @@ FIRMWARE_TABLES = 0x40000  # SeaBIOS keeps its tables in so much of the top of m
 ROM_FOLDER = "genroms"
 
 
-class KernelImage:
+class KernelImage(ABC):
     """A kernel ready to start."""
 
     OPTION_ROM: ClassVar[str]
@@ -30,9 +32,9 @@ class KernelImage:
         """What it is called in the boot order."""
         return f"/rom@{self.rom_file}"
 
+    @abstractmethod
     def install(self, fw_cfg: FwCfg) -> None:
         """Hand the parts to the option ROM. The board adds that, as the file `rom_file`."""
-        raise AttributeError
 
     def load(self, memory: Any) -> None:
         """Put into memory what lies there from power-on on: nothing, for most."""
@@ -48,6 +50,12 @@ def add_initrd(fw_cfg: FwCfg, address: int, data: bytes) -> None:
     fw_cfg.add_i32(key.INITRD_ADDR, address)
     fw_cfg.add_i32(key.INITRD_SIZE, len(data))
     fw_cfg.add_bytes(key.INITRD_DATA, data)
+
+
+def add_command_line(fw_cfg: FwCfg, text: bytes) -> None:
+    """text: with its final NUL."""
+    fw_cfg.add_i32(key.CMDLINE_SIZE, len(text))
+    fw_cfg.add_string(key.CMDLINE_DATA, os.fsdecode(text[:-1]))
 
 
 def read_file(what: str, path: str) -> bytes:

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 
 from . import fw_cfg as key
 from .fw_cfg import FwCfg
-from .kernel_image import FIRMWARE_TABLES, PAGE, KernelImage, add_initrd, add_kernel, read_file
+from .kernel_image import (
+    FIRMWARE_TABLES,
+    PAGE,
+    KernelImage,
+    add_command_line,
+    add_initrd,
+    add_kernel,
+    read_file,
+)
 
 # Where the parts go: setup, command line, kernel. The first kernels end their setup by OLD_END.
 SETUP_ADDR, COMMAND_LINE_ADDR, KERNEL_ADDR = 0x10000, 0x20000, 0x100000
@@ -118,8 +126,7 @@ class LinuxBoot(KernelImage):
         add_kernel(fw_cfg, self.kernel_address, self.kernel)
         add_initrd(fw_cfg, self.initrd_address, self.initrd)
         fw_cfg.add_i32(key.CMDLINE_ADDR, self.command_line_address)
-        fw_cfg.add_i32(key.CMDLINE_SIZE, len(self.command_line))
-        fw_cfg.add_bytes(key.CMDLINE_DATA, self.command_line)
+        add_command_line(fw_cfg, self.command_line)
         fw_cfg.add_i32(key.SETUP_ADDR, self.setup_address)
         fw_cfg.add_i32(key.SETUP_SIZE, len(self.setup))
         fw_cfg.add_bytes(key.SETUP_DATA, bytes(self.setup))

@@ -11,7 +11,14 @@ from typing import Any
 from . import fw_cfg as key
 from .elf import Elf
 from .fw_cfg import FwCfg
-from .kernel_image import FIRMWARE_TABLES, PAGE, KernelImage, add_initrd, read_file
+from .kernel_image import (
+    FIRMWARE_TABLES,
+    PAGE,
+    KernelImage,
+    add_command_line,
+    add_initrd,
+    read_file,
+)
 
 NOTE_OWNER, NOTE_PHYS32_ENTRY = b"Xen", 18
 HEADER_SIZE = 0x2000  # the part of the file that firmware sees as its setup
@@ -54,8 +61,7 @@ class PvhBoot(KernelImage):
         header = bytes(self.elf.image[:HEADER_SIZE])
         fw_cfg.add_i32(key.KERNEL_ENTRY, self.entry)
         add_initrd(fw_cfg, self.initrd_address, self.initrd)
-        fw_cfg.add_i32(key.CMDLINE_SIZE, len(self.command_line))
-        fw_cfg.add_bytes(key.CMDLINE_DATA, self.command_line)
+        add_command_line(fw_cfg, self.command_line)
         fw_cfg.add_i32(key.SETUP_SIZE, len(header))
         fw_cfg.add_bytes(key.SETUP_DATA, header)
 

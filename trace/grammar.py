@@ -101,12 +101,6 @@ def join(ctype: str, name: str) -> str:
     return ctype + name if ctype.endswith("*") else f"{ctype} {name}"
 
 
-def parse_file(path: str, group: str = "") -> list[Event]:
-    """The events of a file. Raises GrammarError, OSError."""
-    with open(path, encoding="utf-8", errors="surrogateescape") as file:
-        return parse(file.read(), path, group)
-
-
 def parse(text: str, file: str = "<string>", group: str = "",
           known: Iterable[Event] = ()) -> list[Event]:
     """The events of a text; `known` are those whose names are taken already.
