@@ -13,6 +13,7 @@ import pytest
 from pyemu.trace import grammar
 from pyemu.trace.columns import Histogram, parts
 from pyemu.trace.reader import HEADER_ID, MAGIC, TraceReader
+from pyemu.trace.symbols import Symbols
 from pyemu.trace.tools import main
 
 EVENTS = """
@@ -212,6 +213,25 @@ def test_hot_blocks_with_names(tool, tmp_path):
 
 
 @pytest.mark.skipif(not shutil.which("cc"), reason="needs a C compiler")
+def test_a_real_kernels_symbols(tmp_path):
+    """Data, such as the variables of each CPU at 0, names no code."""
+    path = tmp_path / "System.map"
+    path.write_text("""\
+0000000000000000 A fixed_percpu_data
+000000000002f000 A __per_cpu_end
+ffffffff81000000 T _stext
+ffffffff81000000 T _text
+ffffffff810a12b0 t do_idle
+ffffffff810a1540 W arch_cpu_idle\t
+ffffffff82a00000 D init_task
+ffffffffc0001000 t e1000_clean\t[e1000]
+""")
+    name = Symbols.load(str(path)).name
+    assert name(0xffffffff810a12b4) == "do_idle+0x4" and name(0xffffffff810a1540) == "arch_cpu_idle"
+    assert name(0xffffffff81000000) == "_text" and name(0xffffffffc0001001) == "e1000_clean+0x1"
+    assert [name(address) for address in (0, 0xe955b, 0x401000, 0xffffffff82a00010)] == [""] * 4
+
+
 def test_hot_blocks_with_code_from_an_elf_file(tool, tmp_path):
     (tmp_path / "g.s").write_text(".globl spin\nspin: pause\nmov $5, %eax\njmp spin\n")
     elf = tmp_path / "g"
