@@ -1,5 +1,9 @@
-"""The trace file, and the ring file beside it. Format: docs/tracing.md."""
+"""The trace file, and the ring file beside it. Format: docs/tracing.md.
+
+A file belongs to one process: it is locked, so that another one cannot cut it off meanwhile.
+"""
 import contextlib
+import fcntl
 import os
 import stat
 
@@ -24,7 +28,7 @@ class TraceFile:
 
     def open(self) -> None:
         """Create the file and record into it. Raises TraceError."""
-        self.fd, offset = self._create(self.path, truncate=True)
+        self.fd, offset = self._create(self.path)
         ring_path = self._ring_path_of(self.path)
         try:
             _ring.open(self.fd, offset, ring_path, self.size, self.overwrite, self.wait)
@@ -37,15 +41,17 @@ class TraceFile:
         if self.starts_off:
             self.suspend()
 
-    def _create(self, path: str, truncate: bool) -> tuple[int, int]:
+    def _create(self, path: str) -> tuple[int, int]:
         """An open trace file and where its next record goes."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | (os.O_TRUNC if truncate else 0)
         fd = -1
         try:
             try:
-                fd = os.open(path, flags, 0o644)
+                fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
             except OSError:  # a pipe or a terminal need not be readable
                 fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            if is_regular(fd):
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                os.ftruncate(fd, 0)
             data = file_header()
             while data:
                 data = data[os.write(fd, data):]
@@ -53,7 +59,9 @@ class TraceFile:
         except OSError as error:
             if fd >= 0:
                 os.close(fd)
-            raise TraceError(f"could not open trace file '{path}': {error.strerror}") from None
+            reason = ("a process is recording into it" if isinstance(error, BlockingIOError)
+                      else error.strerror)
+            raise TraceError(f"could not open trace file '{path}': {reason}") from None
 
     def _ring_path_of(self, path: str) -> str | None:
         """Beside the trace file; in memory if that is a device or a pipe."""
@@ -93,7 +101,7 @@ class TraceFile:
         if self.fd < 0:
             self.path = path
             return
-        fd, offset = self._create(path, truncate=True)
+        fd, offset = self._create(path)
         with contextlib.suppress(OSError):  # the old file's trouble is not the new one's
             if self.overwrite:
                 _ring.dump()
@@ -113,12 +121,15 @@ class TraceFile:
         self.on = False
         problem = None
         try:
-            if self.overwrite:
-                _ring.dump()
+            self.flush()
+        except TraceError as error:
+            problem = error
+            if not self.overwrite:
+                numbers = _ring.numbers()
+                problem = TraceError(f"{error}; {numbers['dropped']} events were dropped and "
+                                     f"{numbers['pending']} bytes of others are lost")
+        with contextlib.suppress(OSError):
             _ring.close()
-        except OSError as error:
-            problem = TraceError(f"{self.path}: {error.strerror}; "
-                                 f"{_ring.numbers()['pending']} bytes of trace are lost")
         os.close(self.fd)
         self.fd = -1
         if self.ring_path is not None:

@@ -1,5 +1,6 @@
 """-trace and the monitor's commands: what goes on, what goes off, what is said."""
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -133,8 +134,36 @@ def test_a_full_disk_is_told_at_the_end(capfd):
     assert commands.trace_file("flush") == "good: No space left on device"
     assert commands.status().endswith("It cannot be written: No space left on device.")
     control.close()
-    assert capfd.readouterr().err.startswith("pyemu: good: No space left on device; ")
+    assert capfd.readouterr().err == ("pyemu: good: No space left on device; 0 events were dropped "
+                                      "and 45 bytes of others are lost\n")
     os.close(full)
+
+
+def test_what_a_full_disk_has_cost_is_told(capfd):
+    control.file.path, control.file.size = "good", 64 << 10
+    control.file.resume()
+    control.switch(ARM, True)
+    full = os.open("/dev/full", os.O_WRONLY)
+    _ring.set_file(full, 0)
+    for _ in range(5000):
+        hooks.hooks[ARM]("x", 1)
+    control.close()
+    os.close(full)
+    dropped, lost = map(int, re.search(
+        r"; (\d+) events were dropped and (\d+) bytes of others are lost$",
+        capfd.readouterr().err).groups())
+    assert dropped > 3000 and lost % 45 == 0 and dropped + lost // 45 == 5000
+
+
+def test_a_file_is_recorded_into_by_one_process_only():
+    control.start(TraceOptions.parse([f"{ARM},file=mine"]))
+    hooks.hooks[ARM]("x", 1)
+    control.file.flush()
+    size = os.path.getsize("mine")
+    with pytest.raises(TraceError) as error:
+        control.file.set("mine")
+    assert str(error.value) == "could not open trace file 'mine': a process is recording into it"
+    assert os.path.getsize("mine") == size
 
 
 def test_nothing_is_opened_without_the_option_until_an_event_goes_on(tmp_path):
