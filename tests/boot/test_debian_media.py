@@ -2,7 +2,9 @@
 
 Each is watched on the screen, whose text the monitor writes into a file, or at COM1.
 """
+import gzip
 import time
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +27,8 @@ ON_SCREEN = {
     "iPXE's CD": (
         "-cdrom /usr/lib/ipxe/ipxe.iso -boot d",
         "iPXE 1.0.0+git", "net0: 10.0.2.15/255.255.255.0 gw 10.0.2.2"),
+    "grub-invaders": (
+        "-kernel /boot/invaders.exec -net none", "-*-           -*-", "/ \\"),
 }
 
 
@@ -48,6 +52,17 @@ def wait_for(console, dump, text):
         time.sleep(0.3)
         console.run(f"pmemsave {TEXT_PAGE:#x} {TEXT_PAGE_SIZE} {dump}", "(qemu) ")
         lines = screen_lines(dump.read_bytes())
+
+
+def test_xen_misses_its_first_domain(tmp_path):
+    kernel = tmp_path / "xen"
+    kernel.write_bytes(gzip.decompress(Path("/boot/xen-4.17-amd64.gz").read_bytes()))
+    with Console([PYEMU, "-nographic", "-no-reboot", "-m", "256", "-kernel", kernel,
+                  "-append", "placeholder console=com1 com1=115200"]) as console:
+        console.expect("(XEN) Command line: placeholder console=com1 com1=115200", PATIENCE)
+        console.expect("dom0 kernel not specified", PATIENCE)
+        console.expect("Reboot in five seconds", PATIENCE)
+        assert console.wait() == 0
 
 
 def test_installer_asks_for_the_language():

@@ -17,7 +17,7 @@ def files(tmp_path_factory):
 
 
 def test_paused_then_booted_then_ended_by_a_reboot(files):
-    command = [PYEMU, "-m", "256", "-nographic", "-S", "-no-reboot",
+    command = [PYEMU, "-clock", "warp", "-m", "256", "-nographic", "-S", "-no-reboot",
                "-kernel", "vmlinuz", "-initrd", "initrd", "-append", "console=ttyS0 answer=42"]
     with Console(command, cwd=files) as console:
         assert console.monitor("info status") == "VM status: paused (prelaunch)\n"
