@@ -77,7 +77,7 @@ def real_code(mode):
     if mode == "long":
         library = pathlib.Path(unicorn.__file__).parent / "lib" / "libunicorn.so.2"
         return library.read_bytes()[0x3d0000:0x470000]
-    return roms.load_bios()[0x10000:]
+    return roms.load_bios("bios-256k.bin")[0x10000:]
 
 
 def mutated(rng, mode):
