@@ -116,11 +116,12 @@ def block(session: Session) -> list[dict[str, Any]]:
 
 
 def _drive(config: DriveConfig, drive: Drive) -> dict[str, Any]:
+    medium = drive.medium  # once: another monitor may take it out meanwhile
     return {"device": drive.name, "type": "unknown", "qdev": config.qdev,
             "removable": drive.removable, "locked": drive.locked,
             **({"tray_open": drive.tray_open} if drive.cdrom else {}),
             **({"io-status": drive.io_status} if config.has_io_status else {}),
-            **({"inserted": _inserted(config, drive.medium)} if drive.medium else {})}
+            **({"inserted": _inserted(config, medium)} if medium else {})}
 
 
 def _inserted(drive: DriveConfig, image: Backend) -> dict[str, Any]:
