@@ -48,7 +48,8 @@ class VirtioBlk(VirtioPci):
         self.memory = memory
         self.image = image
         self.serial = serial.encode("ascii", "replace")[:ID_LENGTH]
-        self.outstanding: dict[Request, tuple[Queue, Chain]] = {}
+        self.outstanding: dict[int, Request] = {}  # by a number that is never used again
+        self.started = 0  # requests so far
         self.moving = 0  # bytes of these
         self.taking = False  # requests are being taken from the queue
         super().__init__("virtio-blk", BLOCK_DEVICE, MASS_STORAGE, memory,
@@ -66,7 +67,7 @@ class VirtioBlk(VirtioPci):
             0, 0, 0, 0, 1, 0, 1, MOST_SECTORS, 1, 1, MOST_SECTORS, 1, 1)
 
     def cancel(self) -> None:
-        for request in self.outstanding:
+        for request in self.outstanding.values():
             request.cancel()
         self.outstanding.clear()
         self.moving = 0
@@ -129,9 +130,11 @@ class VirtioBlk(VirtioPci):
 
     def _start(self, queue: Queue, chain: Chain, make: Any) -> None:
         size = _length(chain.readable) + _length(chain.writable)
+        self.started += 1
+        number = self.started  # who is done must not hold the request, or its data would stay
 
         def done(data: bytes, error: OSError | None) -> None:
-            self.outstanding.pop(request, None)
+            self.outstanding.pop(number, None)
             others_wait = self.moving > MOST_MOVING
             self.moving -= size
             self._end(queue, chain, IO_ERROR if error else OK, data or b"")
@@ -139,7 +142,7 @@ class VirtioBlk(VirtioPci):
                 self.work(queue)
 
         request = make(done)
-        self.outstanding[request] = queue, chain
+        self.outstanding[number] = request
         self.moving += size
         self.image.start(request)
 

@@ -1,9 +1,11 @@
 """virtio-blk through the ports of its BAR and a ring in memory: Virtual I/O Device 1.1."""
+import gc
 import struct
 from types import SimpleNamespace
 
 import pytest
 from pyemu.machine.block.backend import Backend
+from pyemu.machine.block.request import Write
 from pyemu.machine.virtio_blk import MOST_MOVING, VirtioBlk
 
 from .ide_host import MemoryDisk
@@ -258,3 +260,14 @@ def test_more_than_the_host_should_hold_waits_in_the_queue(driver):
         assert driver.word(USED + 2) == n + 1 and len(started) == min(n + 9, 20)
     driver.kick()
     assert len(started) == 20
+
+
+def test_data_of_requests_that_are_done_are_not_kept(driver):
+    """Not even until Python looks for cycles of references."""
+    gc.collect()
+    gc.disable()
+    try:
+        assert driver.do(OUT, 5, b"a" * 512) == (OK, b"")
+        assert not [thing for thing in gc.get_objects() if isinstance(thing, Write)]
+    finally:
+        gc.enable()
