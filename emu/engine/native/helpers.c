@@ -5,7 +5,7 @@
  * before it calls a hook for an instruction it looks up the block that it has come from.
  * One that leaves the general registers and the flags alone is called with them where they are.
  *
- * The hook for executed blocks, which translated code calls itself, is told which block it is.
+ * While executed blocks are recorded, each block calls a function of ours for that at its start.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -47,15 +47,17 @@ static uintptr_t *last_called(Tcg *tcg, int results, int parameters)
     return &call->arguments[CALL_FUNCTION(results, parameters)];
 }
 
-/* A call of on_this_block_executed(). */
-static void gen_record(Tcg *tcg, Vcpu *vcpu, void *address)
+/* A call of on_block_executed(), made as one of another helper: the library knows no function of ours. */
+static void gen_record(Tcg *tcg, Vcpu *vcpu)
 {
-    void *block = (char *)tcg + library->const_i64(tcg, (uintptr_t)translated);
-    void *run = (char *)tcg + library->const_i64(tcg, (uintptr_t)&vcpu->block_run);
-    library->gen_call(tcg, on_block_executed, NULL, 3, (void *[]){block, address, run});
-    *last_called(tcg, 0, 3) = (uintptr_t)on_this_block_executed;
-    library->temp_free(tcg, block);
-    library->temp_free(tcg, run);
+    const uintptr_t values[] = {(uintptr_t)translated, translated->pc, (uintptr_t)&vcpu->block_run};
+    void *arguments[3];
+    for (int i = 0; i < 3; i++)
+        arguments[i] = (char *)tcg + library->const_i64(tcg, (int64_t)values[i]);
+    library->gen_call(tcg, library->check_exit_request, NULL, 3, arguments);
+    *last_called(tcg, 0, 3) = (uintptr_t)on_block_executed;
+    for (int i = 0; i < 3; i++)
+        library->temp_free(tcg, arguments[i]);
 }
 
 static void gen_call(Tcg *tcg, void *function, void *result, int count, void **arguments)
@@ -67,10 +69,8 @@ static void gen_call(Tcg *tcg, void *function, void *result, int count, void **a
     }
     if (function == library->check_exit_request) {
         jumps_gen_check(tcg);
-        return;
-    }
-    if (function == on_block_executed) {
-        gen_record(tcg, vcpu, arguments[1]);
+        if (vcpu->recording_blocks)
+            gen_record(tcg, vcpu);
         return;
     }
     const Replacement *replacement = find(function);

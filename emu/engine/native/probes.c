@@ -45,17 +45,10 @@ void tracing_first_block(Vcpu *vcpu)
     TRACE(tcg_gen_code, vcpu->env->segs[CS].base, vcpu->env->segs[CS].base + vcpu->env->eip);
 }
 
-void on_this_block_executed(const TranslationBlock *block, uint64_t address, struct trace_run *run)
+void on_block_executed(const TranslationBlock *block, uint64_t address, struct trace_run *run)
 {
     if (!trace_put_pair(run, (uintptr_t)block, address))
         trace_api->start_run(trace_hooks[EVENT_exec_tb], run, (uintptr_t)block, address);
-}
-
-void on_block_executed(void *uc, uint64_t address, uint32_t size, void *user)
-{
-    Vcpu *vcpu = user;
-    (void)uc, (void)size;
-    on_this_block_executed(find_block(vcpu->cpu, address), address, &vcpu->block_run);
 }
 
 /* --- returns from system calls --- */

@@ -1,7 +1,8 @@
 /* The engine's events: finding their hooks, and the hooks of Unicorn that feed them.
  *
  * What happens inside translated code is seen by hooks of Unicorn that are there only while their
- * event is on. Code calls some of them inline, so switching these makes all translations stale.
+ * event is on. Code calls some of them inline, so switching these makes all translations stale, as
+ * does switching the record of executed blocks, which helpers.c puts into them.
  */
 #include "tracing.h"
 
@@ -19,7 +20,6 @@ typedef struct {
 static const Probe probe_table[PROBES] = {
     {1u << EVENT_tcg_gen_code | 1u << EVENT_translate_block, UC_HOOK_EDGE_GENERATED,
      on_block_translated, false},
-    {1u << EVENT_exec_tb, UC_HOOK_BLOCK, on_block_executed, true},
     {1u << EVENT_guest_user_syscall_ret, UC_HOOK_BLOCK, on_block_after_syscall, true},
     {1u << EVENT_guest_mem_read, UC_HOOK_MEM_READ_AFTER, on_memory_read, true},
     {1u << EVENT_guest_mem_write, UC_HOOK_MEM_WRITE, on_memory_written, true},
@@ -38,6 +38,8 @@ static bool wanted(const Vcpu *vcpu, const Probe *probe)
 
 bool tracing_changed(const Vcpu *vcpu)
 {
+    if (vcpu->recording_blocks != hook_enabled(trace_hooks[EVENT_exec_tb]))
+        return true;
     for (int i = 0; i < PROBES; i++)
         if (wanted(vcpu, &probe_table[i]) != (vcpu->probes[i] != 0))
             return true;
@@ -46,6 +48,11 @@ bool tracing_changed(const Vcpu *vcpu)
 
 int tracing_adapt(Vcpu *vcpu)
 {
+    bool recording = hook_enabled(trace_hooks[EVENT_exec_tb]);
+    if (recording != vcpu->recording_blocks) {
+        vcpu->recording_blocks = recording;
+        vcpu->library.tb_flush(vcpu->cpu);
+    }
     for (int i = 0; i < PROBES; i++) {
         const Probe *probe = &probe_table[i];
         bool on = wanted(vcpu, probe);

@@ -38,14 +38,12 @@ typedef struct BlockReport BlockReport;
 
 /* probes.c: the callbacks of Unicorn's hooks */
 void on_block_translated(void *uc, BlockReport *block, BlockReport *previous, void *user);
-void on_block_executed(void *uc, uint64_t address, uint32_t size, void *user);
-/* The same, where the block need not be looked for. */
-void on_this_block_executed(const TranslationBlock *block, uint64_t address,
-                            struct trace_run *run);
 void on_block_counted(void *uc, uint64_t address, uint32_t size, void *user); /* counts.c */
 void on_block_after_syscall(void *uc, uint64_t address, uint32_t size, void *user);
 void on_memory_read(void *uc, int type, uint64_t address, int size, int64_t value, void *user);
 void on_memory_written(void *uc, int type, uint64_t address, int size, int64_t value, void *user);
+/* Called by translated code while vcpu->recording_blocks, without a hook of Unicorn: see helpers.c. */
+void on_block_executed(const TranslationBlock *block, uint64_t address, struct trace_run *run);
 /* A system call that is to return to the address. */
 void tracing_system_call(Vcpu *vcpu, uint64_t target);
 /* One with the registers of 32-bit Linux. */

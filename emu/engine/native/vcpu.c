@@ -85,7 +85,6 @@ static PyObject *run(Vcpu *vcpu, PyObject *unused)
         if (vcpu->intr || vcpu->nmi || vcpu->stopping || atomic_load(&vcpu->doorbell))
             vcpu_kick(vcpu);
         trace_api->tick();
-        trace_end_run(&vcpu->block_run);
         error = vcpu->library.emu_start(vcpu->uc, vcpu->env->eip, 0, 0, 0);
         vcpu_enter_python(vcpu);
         vcpu->executing = false;

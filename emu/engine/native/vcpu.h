@@ -45,7 +45,7 @@ typedef struct {
 } BlockCounts;
 
 #define SYSTEM_CALL_BITS 10
-#define PROBES 6 /* hooks of Unicorn that come and go with the events they feed */
+#define PROBES 5 /* hooks of Unicorn that come and go with the events they feed */
 
 /* Where an indirect jump goes, jumps.c. */
 typedef struct {
@@ -130,6 +130,7 @@ typedef struct Vcpu {
     size_t probes[PROBES]; /* handles of Unicorn's hooks; 0: none */
     SystemCall system_calls[1 << SYSTEM_CALL_BITS];
     struct trace_run block_run; /* of exec_tb */
+    bool recording_blocks;      /* translated code calls on_block_executed() */
     bool started, first_block_pending;
     bool counting_blocks;
     BlockCounts block_counts;
