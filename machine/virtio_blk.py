@@ -52,7 +52,7 @@ class VirtioBlk(VirtioPci):
         self.started = 0  # requests so far
         self.moving = 0  # bytes of these
         self.taking = False  # requests are being taken from the queue
-        super().__init__("virtio-blk", BLOCK_DEVICE, MASS_STORAGE, memory,
+        super().__init__("virtio-blk-pci", BLOCK_DEVICE, MASS_STORAGE, memory,
                          SEGMENTS | GEOMETRY | BLOCK_SIZE | FLUSHES | DISCARDS | WRITES_ZEROES
                          | (READ_ONLY if image.read_only else 0))
 

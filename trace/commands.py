@@ -34,7 +34,7 @@ def info_trace_events(pattern: str = "*", vcpu: int | None = None) -> str:
         names = of_cpu(pattern, vcpu)
     except TraceError as error:
         return str(error)
-    return "\n".join(f"{name} : state {int(hooks.hooks[name].enabled)}" for name in names)
+    return "\n".join(f"{name} : state {int(is_on(name))}" for name in names)
 
 
 def trace_event(name: str, option: str | None = None, vcpu: int | None = None) -> str:
@@ -44,7 +44,7 @@ def trace_event(name: str, option: str | None = None, vcpu: int | None = None) -
     try:
         names = of_cpu(name, vcpu)
         for found in names:
-            switch(found, option == "on")
+            set_event(found, option == "on")
         if option == "on" and any(hooks.hooks[found].enabled for found in names):
             control.open_file_once()
     except TraceError as error:
@@ -118,7 +118,7 @@ def qmp_trace_event_set_state(name: str, enable: bool, ignore_unavailable: bool 
         if hooks.events[found].disabled and not ignore_unavailable:
             raise TraceError(f'event "{found}" is disabled')
     for found in names:
-        switch(found, enable)
+        set_event(found, enable)
     if names and enable:
         control.open_file_once()
     return {}
@@ -127,4 +127,17 @@ def qmp_trace_event_set_state(name: str, enable: bool, ignore_unavailable: bool 
 def state(name: str) -> str:
     if hooks.events[name].disabled:
         return "unavailable"
-    return "enabled" if hooks.hooks[name].enabled else "disabled"
+    return "enabled" if is_on(name) else "disabled"
+
+
+def is_on(name: str) -> bool:
+    """Whether the event goes into the trace file or, by `-d trace:`, into the log."""
+    hook = hooks.hooks[name]
+    return bool(hook.enabled or hook.logged)
+
+
+def set_event(name: str, on: bool) -> None:
+    """Record the event, or neither record nor log it any more."""
+    switch(name, on)
+    if not on:
+        hooks.hooks[name].logged = False

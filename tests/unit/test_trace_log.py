@@ -2,7 +2,7 @@
 import os
 
 import pytest
-from pyemu.trace import control, hooks, log
+from pyemu.trace import commands, control, hooks, log
 from pyemu.trace.log import LogOptions
 from pyemu.trace.options import TraceError, TraceOptions
 from pyemu.trace.tracefile import TraceFile
@@ -43,6 +43,15 @@ def test_it_goes_to_stderr_and_beside_it_the_trace(tmp_path, capfd):
     hooks.hooks[FIRE]("a", 2, 3)
     assert capfd.readouterr().err == f"{ARM} a deadline=1ns\n{FIRE} a deadline=2ns late=3ns\n"
     assert os.path.exists(control.file.path)
+
+
+def test_the_monitor_shows_what_is_logged_and_ends_it(capfd):
+    log.start(LogOptions.parse([f"trace:{ARM}"]))
+    assert commands.info_trace_events(ARM) == f"{ARM} : state 1"
+    assert commands.trace_event(ARM, "off") == ""
+    hooks.hooks[ARM]("a", 1)
+    assert commands.info_trace_events(ARM) == f"{ARM} : state 0"
+    assert capfd.readouterr().err == ""
 
 
 def test_help_lists_what_there_is():
