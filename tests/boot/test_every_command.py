@@ -84,6 +84,7 @@ INFO = {  # what each says
 }
 OPTIONAL = {"block": "x", "lapic": "7", "mtree": "-x", "registers": "7", "trace-events": "nosuch",
             "vnc": "x"}
+FULL = {"trace-events": "x 0"}  # all arguments, of what takes more than one
 
 PLAIN = (  # those that take nothing
     "stop", "cont", "system_reset", "system_powerdown", "inject-nmi", "query-version",
@@ -168,7 +169,7 @@ def test_info(monitor, name):
     if name in OPTIONAL:
         assert ask(monitor, f"info {name} {OPTIONAL[name]}") != text
     assert re.search(f"{name}: {EXTRANEOUS}" + USAGE.format(f"info {name}"),
-                     ask(monitor, f"info {name} x y"))
+                     ask(monitor, f"info {name} {FULL.get(name, 'x')} y"))
 
 
 class Qmp:
