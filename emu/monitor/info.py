@@ -166,5 +166,5 @@ SUBCOMMANDS = tuple(sorted((
 ), key=lambda command: command.names))
 COMMANDS = (
     Command("info", "[subcommand]", "show various information about the system state", info,
-            optional=3, complete=complete),
+            optional=4, complete=complete),  # with all that one of them takes and a word too many
 )
