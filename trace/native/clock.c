@@ -13,6 +13,7 @@ struct trace_clock trace_clock;
  * clock may be wrong by 1 in 100 000 until it is steered again, which can take long on a busy host. */
 #define FIRST_NS 100000000ull
 #define STEER_NS 1000000000ull  /* and an error found is spread over so much */
+#define STALE_NS 5000000000ull  /* a line that nobody has steered for so long is drawn anew */
 
 #define TIGHT_TICKS 3000ull     /* between two readings of the counter, about a microsecond */
 #define TRIES 50
@@ -80,9 +81,24 @@ void trace_clock_steer(void)
     atomic_store(&trace_clock.turn, turn + 1);
 }
 
+void trace_clock_begin(void)
+{
+    uint32_t turn = atomic_load(&trace_clock.turn);
+    const struct trace_line *line = &trace_clock.line[turn & 1];
+    if (line->slope != 0 && kernel_ns() - line->base_ns > STALE_NS) {
+        trace_clock.line[!(turn & 1)].slope = 0;
+        atomic_store(&trace_clock.turn, turn + 1);
+    }
+    trace_clock_steer();
+}
+
 #else
 
 void trace_clock_steer(void)
+{
+}
+
+void trace_clock_begin(void)
 {
 }
 

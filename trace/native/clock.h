@@ -30,6 +30,10 @@ extern struct trace_clock trace_clock;
 /* To be called now and then, by one thread at a time. */
 void trace_clock_steer(void);
 
+/* To be called while nobody records: a line that has gone astray since the last file is given up, so
+ * the first record of a file may be earlier than the last one of the file before. */
+void trace_clock_begin(void);
+
 static inline uint64_t kernel_ns(void)
 {
     struct timespec now;

@@ -390,8 +390,8 @@ int ring_open(int fd, uint64_t offset, const char *path, const struct ring_optio
     atomic_store(&last_error, 0);
     atomic_store(&bytes_written, 0);
     atomic_store(&dropped_total, 0);
+    trace_clock_begin();
     atomic_store(&open_now, true);
-    trace_clock_steer();
     stop_writer = false;
     error = pthread_create(&writer, NULL, write_forever, NULL);
     if (error != 0) {
