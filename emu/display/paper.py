@@ -8,8 +8,8 @@ import re
 
 LINES = 500  # kept
 ESCAPE = "\x1b"
-SEQUENCE = re.compile(r"\x1b\[([0-9;]*)([@-~])")
-LONGEST = 16  # characters of a sequence
+LONGEST = 16  # characters of a sequence; a longer one is none
+SEQUENCE = re.compile(r"\x1b\[([0-9;]{0,%d})([@-~])" % (LONGEST - 3))
 
 
 class Paper:

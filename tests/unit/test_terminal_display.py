@@ -57,6 +57,7 @@ def written(*parts, width=20):
     ([b"\x1b]0;a title that does not end"], ["]0;a title that does", " not end"], 8),
     ([b"\x1b[31mred\x1b[0m"], ["red"], 3),
     ([b"\x1b[99D\a"], [""], 0),
+    ([b"\x1b[" + 5000 * b"1" + b"D"], ["[" + 19 * "1", *249 * [20 * "1"], "1D"], 2),
 ])
 def test_paper(parts, lines, column):
     assert written(*parts) == (lines, column)
