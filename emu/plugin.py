@@ -146,7 +146,7 @@ def described(error: BaseException, path: str) -> str:
 def find(name: str) -> str:
     """Path of a plugin: a file, or the name of one that comes with the emulator."""
     shipped = SHIPPED / f"{name.removesuffix('.py')}.py"
-    if os.path.exists(name) or not re.fullmatch(r"\w+(\.py)?", name) or not shipped.is_file():
+    if os.path.isfile(name) or not re.fullmatch(r"\w+(\.py)?", name) or not shipped.is_file():
         return name
     return str(shipped)
 

@@ -7,8 +7,8 @@ from pyemu.trace.tools.common import table
 
 def install(plugin, top="20", symbols=None, file=None):
     names = Symbols.load(symbols) if symbols else Symbols([])
-    out = open(file, "w") if file else sys.stdout  # noqa: SIM115 - until the process ends
     most = int(top)
+    out = open(file, "w") if file else sys.stdout  # noqa: SIM115 - until the process ends
     counts = plugin.count_blocks()
 
     def report():

@@ -4,7 +4,7 @@ import itertools
 import pytest
 from guests.harness import DATA, Guest
 from pyemu.config import UserError
-from pyemu.plugin import Plugin, help_text, load
+from pyemu.plugin import Plugin, find, help_text, load
 from pyemu.trace import hooks
 
 SYSTEM_CALL = """
@@ -134,6 +134,14 @@ def test_a_plugin_that_cannot_be_loaded(machine, tmp_path, monkeypatch, text, ar
     with pytest.raises(UserError) as error:
         load("bad.py" + arguments, machine)
     assert str(error.value) == f"-plugin bad.py{arguments}: {said}"
+
+
+def test_a_folder_does_not_hide_a_plugin_that_is_shipped(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "coverage").mkdir()
+    assert find("coverage").endswith("/plugins/coverage.py")
+    (tmp_path / "coverage.py").touch()
+    assert find("coverage.py") == "coverage.py"
 
 
 def test_help_lists_those_that_are_shipped():
