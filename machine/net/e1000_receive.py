@@ -53,6 +53,8 @@ from pyemu.trace.hooks import (
 DESCRIPTOR = struct.Struct("<QHHBBH")
 ADDRESS = struct.Struct("<Q8x")  # what the guest says in one
 MIN_FRAME = 60  # bytes without frame check sequence
+MOST_IGNORED = 256  # frames for others, after which the guest has its turn
+PAUSE = 1_000_000  # ns, its turn
 TYPE_AT, TAGGED_TYPE_AT = 12, 16
 
 # What goes into a buffer, and checksum, status, errors, VLAN tag for its descriptor
@@ -80,20 +82,25 @@ class Receiver(Chip):
     def __init__(self, clock: Any, registers: array, memory: Any, interrupts: Interrupts,
                  statistics: Statistics, can_run: Callable[[], bool],
                  on_room: Callable[[], None]):
+        self.clock = clock
         self.registers = registers
         self.memory = memory
         self.interrupts = interrupts
         self.statistics = statistics
         self.can_run = can_run
         self.on_room = on_room
+        self.ignored = 0  # frames since the last pause
+        self.pause = clock.timer(on_room, "e1000_receive")
         self.filter = Filter(registers)
         self.delay = Delay(clock, "e1000_rdtr", lambda: interrupts.cause(RXT0))
 
     def reset(self) -> None:
         self.delay.reset()
+        self.pause.cancel()
         self.filter.forget()
 
     def restored(self) -> None:
+        self.pause.cancel()
         self.filter.forget()
 
     # Registers
@@ -140,6 +147,8 @@ class Receiver(Chip):
         if not self.enabled:
             self._drop(frames)
             return
+        if self.pause.deadline is not None:
+            return
         rules = Rules(self.registers)
         room, size = self.room(), rules.buffer_size
         taken: list[tuple[int, bytes]] = []  # sizes and destinations
@@ -153,6 +162,11 @@ class Receiver(Chip):
             stored = self._accept(frame, destination, rules)
             if stored is None:
                 frames.popleft()
+                self.ignored += 1
+                if self.ignored == MOST_IGNORED:
+                    self.ignored = 0
+                    self.pause.at(self.clock.now() + PAUSE)
+                    break
                 continue
             length = len(stored[0])
             needed = 1 if length <= size else -(-length // size)

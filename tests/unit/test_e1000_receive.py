@@ -55,6 +55,18 @@ def test_a_batch_takes_one_access_to_the_ring(host):
     assert host.ram.reads == 1 and host.ram.writes == 10 + 1
 
 
+def test_a_flood_of_frames_for_others_leaves_the_guest_its_turn(host, clock):
+    flood, ours = [ethernet(bytes(100), to=OTHER)] * 600, ethernet(bytes(100))
+    host.cable.deliver(*flood, ours)
+    host.cable.deliver()  # the back end has more
+    assert len(host.cable.queue) == 601 - 256
+    clock.advance(ms=1)
+    assert len(host.cable.queue) == 601 - 2 * 256
+    clock.advance(ms=1)
+    assert not host.cable.queue
+    assert host.received(0)[0] == ours
+
+
 def test_frame_check_sequence_is_stored_unless_stripped(host):
     host.write(RCTL, EN | BAM)
     frame = ethernet(bytes(100))
