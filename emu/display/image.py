@@ -2,6 +2,8 @@
 
 Source: PNG Specification (Third Edition); Netpbm, ppm(5).
 """
+import os
+import stat
 import struct
 import zlib
 
@@ -18,6 +20,21 @@ FORMATS = ("png", "ppm")
 def encode(picture: np.ndarray, format: str) -> bytes:
     """A picture (height, width) of 0x00RRGGBB as the file of a format in FORMATS."""
     return {"png": png, "ppm": ppm}[format](rgb(picture))
+
+
+def save(picture: np.ndarray, path: str, format: str) -> None:
+    """Write such a file, of which nothing is left if it cannot be written whole.
+
+    Raises OSError, and ValueError for a path that no file can have.
+    """
+    with open(path, "wb") as file:
+        try:
+            file.write(encode(picture, format))
+            file.flush()
+        except OSError:
+            if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                os.unlink(path)
+            raise
 
 
 def ppm(pixels: np.ndarray) -> bytes:

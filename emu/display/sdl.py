@@ -90,8 +90,7 @@ class SdlWindow:
             return
         name = time.strftime(SCREENSHOT_NAME)
         try:
-            with open(name, "wb") as file:
-                file.write(image.encode(self.renderer.picture, "png"))
+            image.save(self.renderer.picture, name, "png")
             complain(f"screenshot saved as {name}")
         except OSError as error:
             complain(f"could not save screenshot {name}: {error.strerror}")

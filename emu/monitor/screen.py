@@ -35,8 +35,7 @@ def screen_dump(monitor: Monitor, arguments: list[str]) -> str:
     if picture is None:
         raise CommandError("Error: There is no console to take a screendump from")
     try:
-        with open(file, "wb") as output:
-            output.write(image.encode(picture, image_format))
+        image.save(picture, file, image_format)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise CommandError(f"Error: failed to open file '{file}': {reason}") from None

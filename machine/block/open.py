@@ -35,7 +35,7 @@ def open_image(path: str, format: str | None = None, read_only: bool = False,
     format: "raw" or "qcow2"; None probes it, with QEMU's warning for raw.
     snapshot: keep writes to ourselves and open the image for reading only.
     discard: bytes that the guest needs no more give their room back to the host.
-    cache: one of cache.CACHES.
+    cache: one of cache_modes.CACHES.
     report: takes warnings now and failures of the host later, as text for the user.
     Raises BlockError, whose text is one line for the user.
     """

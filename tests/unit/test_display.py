@@ -1,5 +1,6 @@
 """The renderer: what is drawn again, blanking, panning; picture files. The modes themselves are
 compared with QEMU's in tests/interop/test_screens_like_qemu.py."""
+import resource
 import struct
 import zlib
 
@@ -214,3 +215,17 @@ def test_png_holds_the_pixels():
 def test_ppm_holds_the_pixels():
     picture = np.array([[0x010203, 0xff0000]], np.uint32)
     assert image.encode(picture, "ppm") == b"P6\n2 1\n255\n\x01\x02\x03\xff\0\0"
+
+
+def test_nothing_is_left_of_a_file_that_cannot_be_written_whole(tmp_path):
+    picture, path = np.zeros((100, 100), np.uint32), tmp_path / "screen.ppm"
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, hard))
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            image.save(picture, str(path), "ppm")
+        assert not path.exists()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    image.save(picture, str(path), "ppm")
+    assert path.read_bytes() == image.encode(picture, "ppm")

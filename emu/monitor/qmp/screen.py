@@ -24,8 +24,7 @@ def screen_dump(session: Session, filename: str, device: str | None = None,
     if picture is None:
         raise QmpError("There is no console to take a screendump from")
     try:
-        with open(filename, "wb") as file:
-            file.write(image.encode(picture, format))
+        image.save(picture, filename, format)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) else error
         raise QmpError(f"failed to open file '{filename}': {reason}") from None
