@@ -9,7 +9,7 @@ import re
 LINES = 500  # kept
 ESCAPE = "\x1b"
 LONGEST = 16  # characters of a sequence; a longer one is none
-SEQUENCE = re.compile(r"\x1b\[([0-9;]{0,%d})([@-~])" % (LONGEST - 3))
+SEQUENCE = re.compile(rf"\x1b\[([0-9;]{{0,{LONGEST - 3}}})([@-~])")
 
 
 class Paper:

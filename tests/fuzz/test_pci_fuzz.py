@@ -16,34 +16,13 @@ from pyemu.machine.piix4_pm import Piix4Pm
 from pyemu.machine.piix_ide import PiixIde
 from pyemu.machine.vga_pci import VgaPci
 from pyemu.ports import Ports
+from unit.pci_memory import Memory
 
 RAM = 0x1000_0000
 HOST_PORTS = range(0xCF8, 0xD00)
 
 
-class Memory:
-    """Refuses overlap, with RAM too."""
-
-    def __init__(self):
-        self.regions = {}
-
-    def _map(self, base, size, name):
-        if base < RAM or any(base < b + s and b < base + size for b, s in self.regions.values()):
-            raise ValueError(f"{name} at {base:#x}")
-        self.regions[name] = base, size
-        return name
-
-    def map_mmio(self, base, size, device, name):
-        return self._map(base, size, name)
-
-    def map_ram(self, base, buffer, name):
-        return self._map(base, len(buffer), name)
-
-    map_rom = map_ram
-
-    def unmap(self, name):
-        del self.regions[name]
-
+class BoardMemory(Memory):
     def set_pam(self, base, size, read, write):
         pass
 
@@ -98,7 +77,7 @@ VRAM = bytearray(16 << 20)
 
 class Machine:
     def __init__(self):
-        self.ports, self.memory = Ports(), Memory()
+        self.ports, self.memory = Ports(), BoardMemory(RAM)
         irqs = [Line(lambda level: None) for _ in range(16)]
         piix3 = Piix3(irqs, Anything())
         self.bus = PciBus(self.ports, self.memory, piix3.line, piix3.reset_control)

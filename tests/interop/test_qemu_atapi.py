@@ -10,7 +10,7 @@ import shutil
 import pytest
 
 from ..unit.ide_host import BUS_MASTER, CONTROL, DRQ, ERROR, MID, CdHost
-from .test_qemu_ide import BUFFER, TABLE, Qemu, both
+from .test_qemu_ide import BUFFER, TABLE, Qemu, Settling, both
 
 pytestmark = pytest.mark.skipif(not shutil.which("qemu-system-x86_64"), reason="needs QEMU")
 
@@ -18,15 +18,8 @@ SECTORS = 500  # of 2048 bytes
 READ_10, READ_12, READ_CD = 0x28, 0xA8, 0xBE
 
 
-class Ours(CdHost):
-    def __init__(self, clock, data):
-        super().__init__(clock, SECTORS)
-        self.clock = clock
-        self.backend.data[:] = data
-        self.memory.ram = bytearray(BUFFER + (1 << 20))
-
-    def settle(self):
-        self.clock.advance(us=1)
+class Ours(Settling, CdHost):
+    pass
 
 
 class Theirs(Qemu, CdHost):
@@ -44,7 +37,7 @@ def pair(clock, tmp_path):
     data = random.Random(8).randbytes(SECTORS * 2048)
     (tmp_path / "disc.iso").write_bytes(data)
     qemu = Theirs(tmp_path / "disc.iso")
-    ours = Ours(clock, data)
+    ours = Ours(clock, SECTORS, data)
     for host in ours, qemu:
         host.outb(CONTROL, 4)
         host.outb(CONTROL, 0)

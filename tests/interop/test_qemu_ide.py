@@ -74,9 +74,11 @@ class Qemu(Driver):
             pass
 
 
-class Ours(Host):
-    def __init__(self, clock, data):
-        super().__init__(clock, SECTORS)
+class Settling:
+    """A Host with that data on its medium, to be asked as QEMU is."""
+
+    def __init__(self, clock, sectors, data):
+        super().__init__(clock, sectors)
         self.clock = clock
         self.backend.data[:] = data
         self.memory.ram = bytearray(BUFFER + (1 << 20))
@@ -85,12 +87,16 @@ class Ours(Host):
         self.clock.advance(us=1)
 
 
+class Ours(Settling, Host):
+    pass
+
+
 @pytest.fixture
 def pair(clock, tmp_path):
     data = random.Random(6).randbytes(SECTORS * 512)
     (tmp_path / "disk.img").write_bytes(data)
     qemu = Qemu(tmp_path / "disk.img")
-    yield Ours(clock, data), qemu
+    yield Ours(clock, SECTORS, data), qemu
     qemu.process.kill()
     qemu.process.wait()
 

@@ -1,11 +1,11 @@
 """gdb's end of the remote protocol, and a machine of stand-ins at the other."""
 from types import SimpleNamespace
 
-from pyemu.chardev.frontend import FrontEnd
 from pyemu.config import Config
 from pyemu.gdbstub.packets import framed
 from pyemu.gdbstub.stub import Stub
 from pyemu.runstate import RunState
+from unit.far_end import FarEnd
 
 CODE_64 = 1 << 15  # of hflags
 RAM = 0x10000
@@ -87,29 +87,19 @@ class FakeRunner:
         self.log.append("quit")
 
 
-class Client:
+class Client(FarEnd):
     """Everything happens when it is asked for; the stub's thread is not started."""
 
     def __init__(self):
-        self.sent = b""
-        self.waiting = []
+        super().__init__()
         self.runner = FakeRunner()
         self.cpu = self.runner.cpu
         self.stub = Stub(self.runner, Config(), self, "gdb")
         self.front_end.opened()
         self.run()
 
-    def attach(self, ident, post):
-        front_end = FrontEnd(self._take if ident else lambda data: None, self.waiting.append)
-        if ident:
-            self.front_end = front_end
-        return front_end
-
     def describe(self):
         return []
-
-    def _take(self, data):
-        self.sent += data
 
     def run(self):
         """Let everything happen; return what has come since."""

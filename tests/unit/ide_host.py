@@ -52,7 +52,7 @@ class MemoryDisk(BlockDevice):
 
 
 class Memory:
-    """64 KiB of guest RAM at 0 and nothing else."""
+    """128 KiB of guest RAM at 0 and nothing else."""
 
     def __init__(self):
         self.ram = bytearray(1 << 17)

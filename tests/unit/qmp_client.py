@@ -2,7 +2,6 @@
 import json
 from types import SimpleNamespace
 
-from pyemu.chardev.frontend import FrontEnd
 from pyemu.clock import Clock
 from pyemu.config import MIB, Config, DriveConfig
 from pyemu.machine.block.drive import Drive
@@ -10,6 +9,7 @@ from pyemu.machine.block.statistics import Statistics
 from pyemu.machine.ps2_keyboard import Keyboard
 from pyemu.machine.ps2_mouse import Mouse
 from pyemu.monitor.qmp.session import Session
+from unit.far_end import FarEnd
 
 
 class FakeRunner:
@@ -50,36 +50,23 @@ class FakeRunner:
         return lambda: self.log.append(name)
 
 
-class Client:
-    """Everything happens when it is asked for; the session's thread is not started.
-
-    sent: the bytes that have come from the session and have not been taken.
-    """
+class Client(FarEnd):
+    """Everything happens when it is asked for; the session's thread is not started."""
 
     def __init__(self, negotiated=True, **options):
-        self.sent = b""
+        super().__init__()
         self.runner = FakeRunner()
-        self.waiting = []
         config = Config(name="box", drives=[DriveConfig("a.img", 0, "-hda a.img")])
         self.session = Session(self.runner, config, self, "qmp", **options)
         self.open()
         if negotiated:
             assert self.ask({"execute": "qmp_capabilities"}) == {"return": {}}
 
-    def attach(self, ident, post):
-        front_end = FrontEnd(self._take if ident else lambda data: None, self.waiting.append)
-        if ident:
-            self.front_end = front_end
-        return front_end
-
     def describe(self):
         return [("serial0", "stdio")]
 
     def send_break(self, ident):
         return ident == "serial0"
-
-    def _take(self, data):
-        self.sent += data
 
     def open(self):
         self.front_end.opened()

@@ -9,20 +9,10 @@ import pytest
 from pyemu.trace import _ring, commands, control, hooks
 from pyemu.trace.options import Switch, TraceError, TraceOptions
 from pyemu.trace.simpletrace import Analyzer, process
-from pyemu.trace.tracefile import TraceFile
 
 ARM, FIRE = "clock_timer_arm", "clock_timer_fire"
 
-
-@pytest.fixture(autouse=True)
-def all_off(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(control, "file", TraceFile())
-    yield
-    control.close()
-    for hook in hooks.hooks.values():
-        hook.enabled = hook.logged = False
-        hook.filter, hook.listeners = None, ()
+pytestmark = pytest.mark.usefixtures("tracing")
 
 
 def on():

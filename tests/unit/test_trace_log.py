@@ -5,24 +5,10 @@ import pytest
 from pyemu.trace import commands, control, hooks, log
 from pyemu.trace.log import LogOptions
 from pyemu.trace.options import TraceError, TraceOptions
-from pyemu.trace.tracefile import TraceFile
 
 ARM, FIRE = "clock_timer_arm", "clock_timer_fire"
 
-
-@pytest.fixture(autouse=True)
-def all_off(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(control, "file", TraceFile())
-    yield
-    control.close()
-    for item in log.items.values():
-        item.on, item.on_change = False, None
-    log.start(LogOptions())
-    log.choose("none")
-    log.close()
-    for hook in hooks.hooks.values():
-        hook.enabled = False
+pytestmark = pytest.mark.usefixtures("tracing")
 
 
 def test_lines_are_qemus(tmp_path, capfd):
