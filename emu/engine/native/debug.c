@@ -84,21 +84,9 @@ static int hook_accesses(Vcpu *vcpu, bool on)
         {UC_HOOK_MEM_READ | UC_HOOK_MEM_WRITE, (void *)on_access},
         {UC_HOOK_CODE, (void *)on_instruction},
     };
-    FaultState state = save_fault_state(vcpu);
-    for (size_t i = 0; i < WATCH_HOOKS; i++) {
-        size_t *handle = vcpu->watch_hooks + i;
-        int error = 0;
-        if (on && !*handle)
-            error = vcpu->library.hook_add(vcpu->uc, handle, hooks[i].type, hooks[i].callback, vcpu,
-                                           1, 0);
-        else if (!on && *handle) {
-            error = vcpu->library.hook_del(vcpu->uc, *handle);
-            *handle = 0;
-        }
-        if (vcpu_check(error, vcpu, "uc_hook_add") < 0)
+    for (size_t i = 0; i < WATCH_HOOKS; i++)
+        if (hook_switch(vcpu, &vcpu->watch_hooks[i], on, hooks[i].type, hooks[i].callback) < 0)
             return -1;
-    }
-    restore_fault_state(vcpu, state);
     vcpu->library.tb_flush(vcpu->cpu);
     return 0;
 }

@@ -41,7 +41,8 @@ void tracing_first_block(Vcpu *vcpu)
 {
     if (vcpu->started)
         return;
-    vcpu->started = vcpu->first_block_pending = true;
+    vcpu->started = true;
+    vcpu->first_block_pending = hook_enabled(trace_hooks[EVENT_translate_block]);
     TRACE(tcg_gen_code, vcpu->env->segs[CS].base, vcpu->env->segs[CS].base + vcpu->env->eip);
 }
 

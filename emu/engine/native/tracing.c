@@ -58,15 +58,10 @@ int tracing_adapt(Vcpu *vcpu)
         bool on = wanted(vcpu, probe);
         if (on == (vcpu->probes[i] != 0))
             continue;
-        int error = on ? vcpu->library.hook_add(vcpu->uc, &vcpu->probes[i], probe->type,
-                                                probe->callback, vcpu, 1, 0)
-                       : vcpu->library.hook_del(vcpu->uc, vcpu->probes[i]);
-        if (!on)
-            vcpu->probes[i] = 0;
+        if (hook_switch(vcpu, &vcpu->probes[i], on, probe->type, probe->callback) < 0)
+            return -1;
         if (probe->inline_call)
             vcpu->library.tb_flush(vcpu->cpu);
-        if (vcpu_check(error, vcpu, "uc_hook_add") < 0)
-            return -1;
     }
     return 0;
 }

@@ -50,6 +50,20 @@ int vcpu_check(int error, Vcpu *vcpu, const char *what)
     return -1;
 }
 
+int hook_switch(Vcpu *vcpu, size_t *handle, bool on, int type, void *callback)
+{
+    int error = 0;
+    FaultState state = save_fault_state(vcpu);
+    if (on && !*handle) {
+        error = vcpu->library.hook_add(vcpu->uc, handle, type, callback, vcpu, 1, 0);
+    } else if (!on && *handle) {
+        error = vcpu->library.hook_del(vcpu->uc, *handle);
+        *handle = 0;
+    }
+    restore_fault_state(vcpu, state);
+    return vcpu_check(error, vcpu, on ? "uc_hook_add" : "uc_hook_del");
+}
+
 /* --- methods --- */
 
 PyDoc_STRVAR(run_doc,

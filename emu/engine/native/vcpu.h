@@ -165,6 +165,10 @@ void vcpu_fail(Vcpu *vcpu);
 /* Have the main loop call exec_interrupt() at the next block start. Any thread. */
 void vcpu_kick(Vcpu *vcpu);
 int vcpu_check(int error, Vcpu *vcpu, const char *what); /* raises EngineError, -1 */
+/* Have a hook of Unicorn for all addresses, or not; *handle is 0 while there is none. To delete one,
+ * Unicorn looks up all the code that it was called from: the faults of what is not mapped any more
+ * would reach the guest, and do not. */
+int hook_switch(Vcpu *vcpu, size_t *handle, bool on, int type, void *callback);
 extern PyObject *EngineError;
 
 static inline Vcpu *vcpu_of_env(const Env *env)
