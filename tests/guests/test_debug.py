@@ -1,7 +1,7 @@
 """What a debugger does to the CPU: stops where it asked, and nothing that the guest can see."""
 import pytest
 from guests.harness import CODE, DATA, HANDLERS, PORT_IRQ, UNDEFINED, Guest
-from pyemu.engine.cpu import DEBUG, WATCH_READ, WATCH_WRITE
+from pyemu.engine.cpu import DEBUG, HALTED, WATCH_READ, WATCH_WRITE
 
 MODES = ["real", "protected", "long"]
 COUNT = """
@@ -118,6 +118,20 @@ def test_no_interrupt_gets_into_a_step():
         assert guest.cpu.rip == CODE + 1 + step
     guest.cpu.stepping = False
     assert guest.go_on().vectors == [0x40]
+
+
+def test_a_step_out_of_hlt_goes_on_behind_it():
+    """As in QEMU: the interrupt wakes the CPU, and is taken after the step."""
+    guest = Guest()
+    assert guest.run("sti\nhlt\nafter: nop\nmov esi, after\nEND").stop == "halt"
+    guest.cpu.stepping = True
+    assert guest.cpu.run() == HALTED, "there is nothing to wake for"
+    guest.interrupt(0x40)
+    assert guest.cpu.run() == DEBUG
+    behind = guest.cpu.rip
+    guest.cpu.stepping = False
+    result = guest.go_on()
+    assert (result.vectors, behind, result.last.ip) == ([0x40], result.rsi + 1, result.rsi + 1)
 
 
 ACCESSES = f"""

@@ -156,7 +156,7 @@ static bool exec_interrupt(Cpu *cpu, int request)
         return false;
     }
     if (vcpu->stepping) {
-        /* no interrupt gets between: the debugger is to see the next instruction */
+        /* no interrupt gets between: the debugger is to see the next instruction, that behind HLT, too */
     } else if (vcpu->nmi && !(env->hflags2 & HF2_NMI)) {
         vcpu->nmi = false;
         env->hflags2 |= HF2_NMI;
@@ -167,7 +167,7 @@ static bool exec_interrupt(Cpu *cpu, int request)
     if (vcpu->intr || vcpu->nmi || atomic_load(&vcpu->doorbell))
         atomic_store(&cpu->interrupt_request, CPU_INTERRUPT_HARD);
     if (vector < 0) {
-        if (waking) { /* the interrupt was withdrawn: back into HLT */
+        if (waking && !vcpu->stepping) { /* the interrupt was withdrawn: back into HLT */
             cpu->halted = 1;
             vcpu->library.emu_stop(vcpu->uc);
         }
