@@ -3,6 +3,8 @@ import threading
 
 import pytest
 from guests.harness import ALL, CODE, DATA, PAGE, PAGE_FAULT, PRESENT, PROTECTION, TSS_AT, Guest
+from pyemu.engine.cpu import DEBUG, WATCH_WRITE
+from pyemu.trace import hooks
 
 PORT = 0x1f0
 
@@ -199,6 +201,32 @@ def test_rep_outs(mode, letter, most):
         END""")
     assert (result.stop, result.ecx, result.esi) == ("end", 0, start + 0x2000)
     assert stream.written == PATTERN[:0x2000]
+
+
+def into_memory(items):
+    return f"mov edx, {PORT}\nmov edi, DATA\nmov ecx, {items}\nrep insd\nEND"
+
+
+def test_a_watchpoint_sees_each_item():
+    guest, stream = Guest("long"), Stream(PATTERN)
+    guest.ports.map(PORT, 1, stream, width=4)
+    guest.cpu.set_watchpoints([(DATA + 16, 4, WATCH_WRITE)])
+    guest.start(into_memory(8))
+    assert guest.cpu.run() == DEBUG
+    assert guest.memory.read(DATA, 24) == PATTERN[:20] + bytes(4)
+
+
+def test_each_item_is_traced():
+    guest, stream, written = Guest("long"), Stream(PATTERN), []
+    guest.ports.map(PORT, 1, stream, width=4)
+    stores = hooks.hooks["guest_mem_write"]
+    stores.listeners = (lambda address, size, value: written.append((address, size)),)
+    try:
+        assert guest.run(into_memory(8)).stop == "end"
+    finally:
+        stores.listeners = ()
+    assert [(DATA + 4 * n, 4) in written for n in range(8)] == [True] * 8
+    assert guest.memory.read(DATA, 32) == PATTERN[:32]
 
 
 def test_rep_ins_backwards_and_single():

@@ -11,6 +11,7 @@ enum { UC_X86_INS_IN = 218, UC_X86_INS_OUT = 500 };
 #define PORTS 0x10000
 #define FLAG_TF 0x100
 #define FLAG_VM 0x20000
+#define FLAG_AC 0x40000
 
 static uint32_t ones(int size)
 {
@@ -58,12 +59,19 @@ static Prefixed decode(Vcpu *vcpu)
     return found;
 }
 
+/* Whether somebody is to see each item go into memory or come from it. */
+static bool is_watched(const Vcpu *vcpu)
+{
+    return vcpu->watchpoint_count || hook_enabled(trace_hooks[EVENT_guest_mem_read]) ||
+           hook_enabled(trace_hooks[EVENT_guest_mem_write]);
+}
+
 /* Whether the instruction at RIP is a repeated string access to a port that can go on in this page
  * of ordinary memory. */
 static bool find_string(Vcpu *vcpu, bool input, int size, String *string)
 {
     Env *env = vcpu->env;
-    if (env->df < 0 || env->eflags & FLAG_TF)
+    if (env->df < 0 || env->eflags & FLAG_TF || vcpu->stepping || is_watched(vcpu))
         return false;
     Prefixed prefixed = decode(vcpu);
     uint8_t opcode = (input ? 0x6c : 0x6e) + (size > 1);
@@ -85,7 +93,7 @@ static bool find_string(Vcpu *vcpu, bool input, int size, String *string)
 
     /* The instruction has just touched its first item, so the page is in the TLB. */
     int mode = (env->hflags & HF_CPL) == 3                                ? MODE_USER
-               : env->hflags & HF_SMAP && !(env->eflags & 0x40000) ? MODE_KERNEL_SMAP
+               : env->hflags & HF_SMAP && !(env->eflags & FLAG_AC) ? MODE_KERNEL_SMAP
                                                                           : MODE_KERNEL;
     const TlbEntry *entry = tlb_fast(env, mode)->table + tlb_index(env, mode, address);
     uint64_t tag = input ? entry->write : entry->read;
