@@ -204,6 +204,21 @@ def test_watchpoints_are_triples(wrong):
         Guest().cpu.set_watchpoints(wrong)
 
 
+def test_mxcsr_can_be_set():
+    guest = Guest()
+    guest.on_port(0x90, write=lambda value: setattr(guest.cpu, "mxcsr", 0x7f80))  # towards zero
+    result = guest.run(f"""
+        mov edi, {DATA}
+        mov rax, __?float64?__(1.75)
+        movq xmm0, rax
+        cvtsd2si ecx, xmm0
+        out 0x90, al
+        cvtsd2si edx, xmm0
+        stmxcsr [rdi]
+        END""")
+    assert (result.ecx, result.edx, guest.peek(DATA)) == (2, 1, 0x7f80)
+
+
 def test_flags_can_be_set():
     cpu = Guest().cpu
     for flags in (0x2, 0x8d7, 0x602, 0x202):

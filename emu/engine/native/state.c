@@ -50,6 +50,17 @@ static int set_rflags(Vcpu *vcpu, PyObject *object, void *closure)
     return 0;
 }
 
+/* Softfloat is told, too. */
+static int set_mxcsr(Vcpu *vcpu, PyObject *object, void *closure)
+{
+    uint32_t value = object ? PyLong_AsUnsignedLongMask(object) : 0;
+    (void)closure;
+    if (PyErr_Occurred())
+        return -1;
+    vcpu->library.ldmxcsr(vcpu->env, value);
+    return 0;
+}
+
 static PyObject *get_segment(Vcpu *vcpu, void *closure)
 {
     const Segment *segment = (Segment *)((char *)vcpu->env + (size_t)closure);
@@ -89,7 +100,8 @@ PyGetSetDef state_members[] = {
     REGISTER("cr0", cr[0]), REGISTER("cr2", cr[2]), REGISTER("cr3", cr[3]), REGISTER("cr4", cr[4]),
     REGISTER("efer", efer), REGISTER("dr0", dr[0]), REGISTER("dr1", dr[1]),
     REGISTER("dr2", dr[2]), REGISTER("dr3", dr[3]), REGISTER("dr6", dr[6]),
-    REGISTER("dr7", dr[7]), REGISTER("fpu_control", fpu_control), REGISTER("mxcsr", mxcsr),
+    REGISTER("dr7", dr[7]), REGISTER("fpu_control", fpu_control),
+    {"mxcsr", (getter)get_field, (setter)set_mxcsr, NULL, FIELD(mxcsr)},
     REGISTER("kernel_gs_base", kernel_gs_base), REGISTER("cr8", cr[8]),
     REGISTER("star", star), REGISTER("lstar", lstar),
     SEGMENT("es", segs[ES]), SEGMENT("cs", segs[CS]), SEGMENT("ss", segs[SS]),
