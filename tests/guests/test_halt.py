@@ -5,8 +5,8 @@ import threading
 import time
 
 import pytest
-from guests.harness import NMI, Guest
-from pyemu.engine.cpu import HALTED, STOPPED
+from guests.harness import NMI, Guest, isolated
+from pyemu.engine.cpu import HALTED, STOPPED, Cpu
 
 VECTOR = 0x30
 MODES = ["real", "protected", "long"]
@@ -339,3 +339,11 @@ def test_pauses_and_resumes_while_halted_and_running():
             service()
     assert cpu.rbx == 300
     assert len([e for e in guest.events() if e.vector == VECTOR]) == 300
+
+
+@isolated
+def test_a_ring_that_nobody_answers_is_an_error():
+    cpu = Cpu()
+    cpu.ring()
+    with pytest.raises(TypeError):
+        cpu.run()

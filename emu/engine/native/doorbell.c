@@ -106,6 +106,7 @@ int doorbell_open(Vcpu *vcpu)
 
     int error = pthread_create(&vcpu->alarm, NULL, alarm_thread, vcpu);
     if (error) {
+        vcpu->alarm = 0; /* which is not said to be left alone */
         PyErr_Format(EngineError, "no alarm thread: %s", strerror(error));
         return -1;
     }

@@ -301,6 +301,8 @@ static int init(Vcpu *vcpu, PyObject *args, PyObject *keywords)
         return -1;
     vcpu->uc = (Unicorn *)(uintptr_t)handle;
     vcpu->owner = Py_NewRef(owner);
+    vcpu->on_service = Py_NewRef(Py_None); /* until they are set, to call them is a TypeError */
+    vcpu->on_acknowledge = Py_NewRef(Py_None);
     vcpu->python_depth = 1;
     if (vcpu_attach(vcpu, library) < 0)
         return -1;

@@ -96,7 +96,7 @@ typedef struct Vcpu {
     bool executing;        /* in run() */
     bool waking;           /* leaving HLT for an interrupt that is not taken yet */
     int64_t deadline;      /* CLOCK_MONOTONIC ns of the next timer, INT64_MAX: none */
-    int64_t armed;         /* what the alarm thread waits for */
+    _Atomic int64_t armed; /* what the alarm thread waits for; set under the mutex */
     bool closing;
     int64_t clock_offset;  /* virtual time = CLOCK_MONOTONIC - this */
     pthread_mutex_t mutex;
