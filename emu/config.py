@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv4Network
 from typing import TYPE_CHECKING
 
+from pyemu.cpu_features import CpuChanges
+
 if TYPE_CHECKING:
     from datetime import datetime
 
@@ -268,6 +270,7 @@ class Config:
     name: str = ""
     ram_bytes: int = DEFAULT_RAM
     cpu_model: str = DEFAULT_CPU
+    cpu_changes: CpuChanges | None = None
     drives: list[DriveConfig] = field(default_factory=list)
     virtio_disks: list[VirtioBlkConfig] = field(default_factory=list)
     boot_order: str = "cad"  # a floppy, c disk, d CD-ROM, n network

@@ -1,4 +1,7 @@
 """The CPU models that `-cpu` takes, by QEMU's names."""
+import textwrap
+
+from pyemu.cpu_features import PLACES
 
 MODELS = {  # name: (model number of the CPU engine, what it is)
     "qemu64": (0, "64-bit virtual CPU"),
@@ -39,10 +42,8 @@ MODELS = {  # name: (model number of the CPU engine, what it is)
     "EPYC": (35, "AMD EPYC"),
     "Dhyana": (36, "Hygon Dhyana"),
     "EPYC-Rome": (37, "AMD EPYC (Rome)"),
+    "max": (0, "all features that the translator has"),
 }
-
-AMD_64 = ("qemu64", "phenom", "Opteron_G1", "Opteron_G2", "Opteron_G3", "Opteron_G4", "Opteron_G5",
-          "EPYC", "EPYC-Rome")  # AMD's processors with 40 address bits or more
 
 
 def listing() -> str:
@@ -50,4 +51,7 @@ def listing() -> str:
     width = max(map(len, MODELS))
     return "\n".join(["Available CPUs:", *(
         f"x86 {name:{width}}  {text}" for name, (_, text) in sorted(
-            MODELS.items(), key=lambda item: item[0].lower()))])
+            MODELS.items(), key=lambda item: item[0].lower())),
+        "", "Recognized CPUID flags:",
+        *textwrap.wrap(" ".join(sorted(PLACES)), 76, initial_indent="  ", subsequent_indent="  ",
+                       break_on_hyphens=False)])

@@ -2,6 +2,7 @@
 import calendar
 import itertools
 import mmap
+import struct
 import sys
 import time
 from collections.abc import Callable
@@ -12,10 +13,9 @@ from pyemu import roms
 from pyemu.backtrace import backtrace
 from pyemu.chardev.registry import Chardevs
 from pyemu.config import Config, UserError
-from pyemu.cpu_models import AMD_64
 from pyemu.cpulog import CpuLog
 from pyemu.drives import Drives
-from pyemu.engine.cpu import EngineError
+from pyemu.engine.cpu import Cpu, EngineError
 from pyemu.gdbstub.server import DebugServer
 from pyemu.machine import cmos, direct_boot, layout, smbios
 from pyemu.machine.acpi import tables
@@ -36,6 +36,8 @@ from pyemu.runner import Runner
 from pyemu.trace import control, log
 from pyemu.warp import ANSWER, NETWORK_ANSWER, Warp
 
+AMD = struct.unpack("<3I", b"AuthenticAMD")  # as CPUID has it in EBX, EDX, ECX
+
 HIGH_DENSITY = 21  # sectors in a track, at most
 MAC_ADDRESS = 0x5254_0012_3456  # of the first card
 SWITCH_INTERVAL = 0.0005  # seconds for which another thread may keep the guest waiting at a port
@@ -52,8 +54,8 @@ def run(config: Config) -> int:
 
 
 def _run(config: Config, resources: ExitStack) -> int:
-    runner = Runner(config.cpu_model, no_reboot=config.no_reboot, no_shutdown=config.no_shutdown,
-                    panic_action=config.panic_action)
+    runner = Runner(Cpu(config.cpu_model, config.cpu_changes), no_reboot=config.no_reboot,
+                    no_shutdown=config.no_shutdown, panic_action=config.panic_action)
     control.actions.update(
         pause=runner.pause,
         registers=lambda: runner.at_once(
@@ -194,7 +196,7 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs
         boot_order = [kernel.boot_path]
     firmware = FirmwareConfig(low_ram, high_ram, boot_menu=config.boot_menu, files=files,
                               boot_order=boot_order, graphic=config.graphic,
-                              hypertransport=config.cpu_model in AMD_64)
+                              hypertransport=_has_hypertransport(runner.cpu))
     settings = cmos.preset(low_ram, high_ram, boot=config.boot_order,
                            floppies=[_floppy_type(drive) for drive in floppies],
                            disks=[_geometry(drive) for drive in ide])
@@ -204,6 +206,13 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs
                  firmware=firmware, kernel=kernel, testdev=config.testdev,
                  debug_exits=[(each.base, each.count) for each in config.debug_exits],
                  pvpanics=config.pvpanics)
+
+
+def _has_hypertransport(cpu: Cpu) -> bool:
+    """AMD's processors with 40 address bits or more."""
+    _, ebx, ecx, edx = cpu.cpuid(0)
+    address_bits = cpu.cpuid(0x80000008)[0] & 0xff
+    return (ebx, edx, ecx) == AMD and address_bits >= 40
 
 
 def _nics(config: Config, netdevs: Netdevs) -> list[tuple[bytes, bytes | None, Peer]]:

@@ -40,9 +40,9 @@ class Runner:
     SHUTDOWN, STOP, RESUME, POWERDOWN), on the vCPU's thread.
     """
 
-    def __init__(self, cpu_model: str, *, no_reboot: bool = False, no_shutdown: bool = False,
+    def __init__(self, cpu: Cpu, *, no_reboot: bool = False, no_shutdown: bool = False,
                  panic_action: str = "shutdown"):
-        self.cpu = Cpu(cpu_model)
+        self.cpu = cpu
         self.clock = Clock()
         self.ports = Ports(self.cpu)
         self.memory = Memory(self.cpu)

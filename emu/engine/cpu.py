@@ -6,7 +6,9 @@ import os
 from typing import Any
 
 import unicorn
+from pyemu.cpu_features import CpuChanges
 from pyemu.cpu_models import MODELS
+from pyemu.engine import identity
 from pyemu.engine._native import (
     DEBUG,
     HALTED,
@@ -44,14 +46,14 @@ def _library_path() -> str:
 class Cpu(Vcpu):
     """One x86-64 processor in its power-on state.
 
-    model: a key of `MODELS`. Raises EngineError if the installed unicorn is not the build that the
-    native half knows.
+    model: a key of `MODELS`. changes: what it has more or less. Raises EngineError if the
+    installed unicorn is not the build that the native half knows.
     """
 
-    def __new__(cls, model: str = "qemu64"):
+    def __new__(cls, model: str = "qemu64", changes: CpuChanges | None = None):
         return Vcpu.__new__(cls)
 
-    def __init__(self, model: str = "qemu64"):
+    def __init__(self, model: str = "qemu64", changes: CpuChanges | None = None):
         if unicorn.__version__ != VERSION:  # native/check.c looks closer, at the library itself
             raise EngineError(f"needs the unicorn {VERSION} wheel for Linux x86-64, "
                               f"found version {unicorn.__version__}")
@@ -63,6 +65,10 @@ class Cpu(Vcpu):
         uc._Uc__finalizer.atexit = False
         self._uc = uc
         super().__init__(_library_path(), uc._uch.value, uc)
+        if model == identity.MAX:
+            identity.change(self, identity.MAX_CHANGES)
+        if changes:
+            identity.change(self, changes)
         for hook in (trace_tcg_gen_code, trace_translate_block, trace_exec_tb, trace_guest_mem_read,
                      trace_guest_mem_write, trace_guest_user_syscall_ret):
             hook.on_toggle = lambda on: self.ring()  # the translator has to be told

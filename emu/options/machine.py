@@ -3,7 +3,6 @@ import os
 import re
 
 from pyemu.config import DEFAULT_RAM, MIB, UserError
-from pyemu.cpu_models import MODELS, listing
 from pyemu.options import keyvalue
 from pyemu.options.request import Answer, Request
 
@@ -12,7 +11,7 @@ BOOT_DEVICES = "abcdn"
 BOOT_PLACES = 3  # the CMOS has room for three
 ACTIONS = {"panic": ("pause", "shutdown", "exit-failure", "none"),
            "reboot": ("reset", "shutdown"), "shutdown": ("poweroff", "pause")}
-MACHINES = ("pc",)
+MACHINES = {"pc": "alias of pc-i440fx-7.2", "pc-i440fx-7.2": "default"}
 OTHER_ACCELERATORS = ("kvm", "xen", "hax", "hvf", "nvmm", "whpx", "qtest")
 OTHER_VGA = ("cirrus", "vmware", "xenfb", "qxl", "virtio", "tcx", "cg3")
 
@@ -38,19 +37,6 @@ def _host_memory() -> int:
         return 0
 
 
-def cpu(request: Request, text: str) -> None:
-    if text in ("help", "?"):
-        raise Answer(listing())
-    model, comma, _ = text.partition(",")
-    if comma:
-        raise UserError("CPU features cannot be chosen one by one, only a model can")
-    if model == "host":
-        raise UserError("CPU model 'host' requires KVM, which is not here")
-    if model not in MODELS:
-        raise UserError(f"unable to find CPU model '{model}' (-cpu help lists them)")
-    request.config.cpu_model = model
-
-
 def smp(request: Request, text: str) -> None:
     keys = ("cpus", "maxcpus", "sockets", "dies", "clusters", "cores", "threads")
     values = keyvalue.parse(text, keys, implied="cpus")
@@ -61,7 +47,9 @@ def smp(request: Request, text: str) -> None:
 
 def machine(request: Request, text: str) -> None:
     if text in ("help", "?"):
-        raise Answer("Supported machines are:\npc    Standard PC (i440FX + PIIX) (default)")
+        raise Answer("\n".join(["Supported machines are:", *(
+            f"{name:20} Standard PC (i440FX + PIIX, 1996) ({what})"
+            for name, what in MACHINES.items())]))
     values = keyvalue.parse(text, ("type", "accel"), implied="type")
     if values.get("type", "pc") not in MACHINES:
         raise UserError(f"unsupported machine type '{values['type']}', only 'pc' is there")

@@ -3,7 +3,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pyemu.config import UserError
-from pyemu.options import chardevs, devices, display, drives, machine, network
+from pyemu.options import chardevs, cpu, devices, display, drives, machine, network
 from pyemu.options.request import Answer, Request
 
 HELP_WORDS = ("help", "?", "trace:help")
@@ -102,7 +102,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option(("name",), "NAME", "name of the machine, shown by `info name`", machine.name),
         Option(("M", "machine"), "pc[,accel=tcg]", "the machine: an i440FX PC", machine.machine),
         Option(("accel",), "tcg", "the CPU is always emulated", machine.accelerator),
-        Option(("cpu",), "MODEL", "CPU model, qemu64 unless told; `help` lists them", machine.cpu),
+        Option(("cpu",), "MODEL[,+FEATURE,-FEATURE,...]",
+               "CPU model, qemu64 unless told; `help` lists them", cpu.cpu),
         Option(("smp",), "1", "number of CPUs, which is one", machine.smp),
         Option(("m",), "SIZE", "memory in MiB, or with a suffix K, M or G; 128 unless told",
                machine.memory),

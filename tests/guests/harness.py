@@ -219,16 +219,17 @@ class Guest:
     """A CPU about to start in a mode ("real", "protected" or "long") and ring (0 or 3).
 
     paging: in protected mode, whether page tables are on (identity, all rights).
+    changes: what the CPU has more or less than the model `cpu`.
     resume: exceptions after whose delivery the program goes on; vectors from 32 always do.
     skip: {vector: bytes} to add to the return address then.
     wait_for_interrupt: whether HLT waits for the doorbell and timers, rather than end the run.
     """
 
-    def __init__(self, mode="long", ring=0, *, paging=False, cpu="qemu64", resume=(), skip=None,
-                 wait_for_interrupt=False):
+    def __init__(self, mode="long", ring=0, *, paging=False, cpu="qemu64", changes=None,
+                 resume=(), skip=None, wait_for_interrupt=False):
         self.mode, self.ring = mode, ring
         self.bits = {"real": 16, "protected": 32, "long": 64}[mode]
-        self.cpu = Cpu(cpu)
+        self.cpu = Cpu(cpu, changes)
         self.memory = Memory(self.cpu)
         self.ports = Ports(self.cpu)
         self.ram = mmap.mmap(-1, RAM_SIZE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)

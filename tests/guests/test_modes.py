@@ -1,4 +1,6 @@
 """The modes of the processor and the ways between them."""
+import struct
+
 import pytest
 from guests.harness import (
     ALL,
@@ -12,9 +14,11 @@ from guests.harness import (
     PROTECTION,
     TABLES,
     TSS2,
+    UNDEFINED,
     USER,
     Guest,
 )
+from pyemu.cpu_features import CpuChanges
 from pyemu.cpu_models import MODELS
 
 
@@ -347,6 +351,41 @@ def test_model_starts(model):
                        if model != "486" else "mov esi, 1\nEND")
     assert result.stop == "end" and not result.events
     assert result.esi >= 1
+
+
+COUNT_BITS = "mov eax, 1\ncpuid\nmov esi, ecx\nmov eax, 0xff\npopcnt edi, eax\nEND"
+POPCNT = 1 << 23
+
+
+@pytest.mark.parametrize("model, changes, known", [
+    ("qemu64", CpuChanges(), False),
+    ("qemu64", CpuChanges(on=frozenset({"popcnt"})), True),
+    ("max", CpuChanges(), True),
+    ("max", CpuChanges(off=frozenset({"popcnt"})), False),
+])
+def test_what_cpuid_tells_of_a_feature_is_what_is_executed(model, changes, known):
+    result = Guest(cpu=model, changes=changes).run(COUNT_BITS)
+    assert bool(result.esi & POPCNT) is known
+    assert result.vectors == ([] if known else [UNDEFINED])
+    assert not known or result.edi == 8
+
+
+def test_changes_of_the_identity():
+    changes = CpuChanges(numbers={"family": 0x17, "model": 0x31, "stepping": 2, "level": 7,
+                                  "xlevel": 0x80000004}, vendor="GenuineIntel", model_id="A model")
+    cpu = Guest(cpu="qemu64", changes=changes).cpu
+    assert cpu.cpuid(0) == (7, *struct.unpack("<I", b"Genu"), *struct.unpack("<I", b"ntel"),
+                            *struct.unpack("<I", b"ineI"))
+    assert cpu.cpuid(1)[0] == 0x830f12
+    assert cpu.cpuid(0x80000000)[0] == 0x80000004
+    name = b"".join(struct.pack("<4I", *cpu.cpuid(0x80000002 + part)) for part in range(3))
+    assert name == b"A model".ljust(48, b"\0")
+
+
+def test_a_feature_brings_the_leaf_that_tells_it_and_the_states_that_it_keeps():
+    cpu = Guest(cpu="core2duo", changes=CpuChanges(on=frozenset({"smap", "xsave", "mpx"}))).cpu
+    assert cpu.cpuid(0)[0] >= 7 and cpu.cpuid(7)[1] == 1 << 20 | 1 << 14
+    assert cpu.cpuid(13)[0] == 0x1b
 
 
 @pytest.mark.parametrize("model", ["qemu64", "Haswell", "EPYC", "core2duo", "Skylake-Server"])

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pyemu import cli
 from pyemu.config import MIB, QmpConfig, UserError
+from pyemu.cpu_features import CpuChanges
 from pyemu.options import parse
 from pyemu.options.keyvalue import split
 from pyemu.options.request import Answer
@@ -81,6 +82,19 @@ def test_how_a_drive_writes():
     drive, *_ = config("-drive file=a,cache=unsafe,discard=unmap,werror=stop,rerror=ignore").drives
     assert (drive.cache, drive.discard, drive.werror, drive.rerror) == (
         "unsafe", True, "stop", "ignore")
+
+
+def test_features_of_the_cpu(capsys):
+    """With a sign they have the last word; what the translator lacks is told and left out."""
+    changes = config("-cpu max,-smap,smap=on,sse4_1=off,+sse4-1,+avx,-sse3,pcid,family=6,"
+                     "vendor=GenuineIntel,model-id=A,check").cpu_changes
+    assert changes == CpuChanges(on=frozenset({"sse4.1"}), off=frozenset({"smap", "pni"}),
+                                 numbers={"family": 6}, vendor="GenuineIntel", model_id="A")
+    assert capsys.readouterr().err.splitlines() == [
+        "pyemu: warning: TCG doesn't support requested feature: CPUID.01H:ECX.pcid [bit 17]",
+        "pyemu: warning: TCG doesn't support requested feature: CPUID.01H:ECX.avx [bit 28]"]
+    assert config("-cpu qemu64,check=off,+avx").cpu_changes == CpuChanges()
+    assert not capsys.readouterr().err
 
 
 def test_snapshot_counts_for_drives_that_do_not_say():
@@ -157,8 +171,14 @@ def test_sockets():
               "with a suffix K, M, G, T, P or E if need be"),
     ("-m 64,slots=2", "-m 64,slots=2: Invalid parameter 'slots'"),
     ("-cpu foo", "-cpu foo: unable to find CPU model 'foo' (-cpu help lists them)"),
-    ("-cpu qemu64,+avx",
-     "-cpu qemu64,+avx: CPU features cannot be chosen one by one, only a model can"),
+    ("-cpu qemu64,+foo", "-cpu qemu64,+foo: Property 'qemu64-x86_64-cpu.foo' not found"),
+    ("-cpu qemu64,smap=maybe",
+     "-cpu qemu64,smap=maybe: Parameter 'smap' expects 'on' or 'off'"),
+    ("-cpu qemu64,vendor=me",
+     "-cpu qemu64,vendor=me: Property '.vendor' doesn't take value 'me'"),
+    ("-cpu qemu64,family=271", "-cpu qemu64,family=271: Property .family doesn't take value 271 "
+     "(minimum: 0, maximum: 270)"),
+    ("-cpu max,enforce,+avx", "-cpu max,enforce,+avx: TCG doesn't support requested features"),
     ("-cpu host", "-cpu host: CPU model 'host' requires KVM, which is not here"),
     ("-smp 2", "-smp 2: the machine has one CPU"),
     ("-smp cores=x", "-smp cores=x: Parameter 'cores' expects a number"),

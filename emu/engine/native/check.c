@@ -96,6 +96,18 @@ static int check_layout(Vcpu *vcpu)
     return 0;
 }
 
+static int check_identity(Vcpu *vcpu)
+{
+    const Identity *identity = &vcpu->env->identity;
+    uint32_t level, eax, features, other, vendor[3];
+    vcpu->library.cpuid(vcpu->env, 0, 0, &level, &vendor[0], &vendor[2], &vendor[1]);
+    vcpu->library.cpuid(vcpu->env, 1, 0, &eax, &other, &other, &features);
+    if (identity->level != level || memcmp(identity->vendor, vendor, sizeof vendor) ||
+        identity->version != eax || identity->features[0] != features)
+        return vcpu_refuse("CPUID");
+    return 0;
+}
+
 /* Where softfloat's state for SSE lies, shown by what the library's own functions do to it. */
 static int check_sse(Vcpu *vcpu)
 {
@@ -159,7 +171,8 @@ int vcpu_attach(Vcpu *vcpu, const char *library_path)
     if (vcpu->cpu->env != vcpu->env || vcpu->cpu->uc != vcpu->uc ||
         vcpu->cpu->next_block_flags != UINT32_MAX)
         return vcpu_refuse("CPUState");
-    if (check_layout(vcpu) < 0 || check_sse(vcpu) < 0 || check_pointers(vcpu) < 0)
+    if (check_layout(vcpu) < 0 || check_identity(vcpu) < 0 || check_sse(vcpu) < 0 ||
+        check_pointers(vcpu) < 0)
         return -1;
     vcpu->uc->no_exit_request = 1;
     return 0;

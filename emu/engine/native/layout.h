@@ -46,6 +46,17 @@ typedef struct {
 #define FLOAT_ROUND_TO_ZERO 3
 #define FLOAT_INEXACT 0x20
 
+/* What CPUID tells, as a part of the CPUX86State. A word for each register of features. */
+#define FEATURE_WORDS 34
+typedef struct __attribute__((packed)) {
+    uint32_t level, extended_level, unused;
+    char vendor[12];
+    uint32_t version;
+    uint64_t features[FEATURE_WORDS];
+    uint64_t unused2[FEATURE_WORDS];
+    char name[48];
+} Identity;
+
 /* CPUX86State */
 typedef struct {
     uint64_t regs[16];
@@ -82,6 +93,8 @@ typedef struct {
     uint64_t dr[8];
     uint8_t gap9[0x20];
     int32_t old_exception;
+    uint8_t gap10[0x68];
+    Identity identity;
 } Env;
 
 AT(Env, eip, 0x80);
@@ -103,6 +116,8 @@ AT(Env, pat, 0x14a0);
 AT(Env, error_code, 0x1508);
 AT(Env, dr, 0x1518);
 AT(Env, old_exception, 0x1578);
+AT(Env, identity, 0x15e4);
+AT(Env, identity.name, 0x1820);
 
 /* hflags: what of the CPU's state the translator depends on */
 #define HF_CPL 3u

@@ -254,6 +254,10 @@ static PyObject *block(Vcpu *vcpu, PyObject *pc)
 
 PyDoc_STRVAR(cpuid_doc,
 "cpuid(leaf) -> tuple[int, int, int, int]\n--\n\nEAX, EBX, ECX and EDX, as the guest sees them.");
+PyDoc_STRVAR(get_identity_doc,
+"get_identity() -> bytes\n--\n\nWhat CPUID is made of: see engine/identity.py.");
+PyDoc_STRVAR(set_identity_doc,
+"set_identity(identity)\n--\n\nChange it, before the first run(). ValueError if it has another length.");
 PyDoc_STRVAR(map_ports_doc,
 "map_ports(base, count, width, device)\n--\n\nLet the device answer at these I/O ports.");
 PyDoc_STRVAR(unmap_ports_doc, "unmap_ports(base, count)\n--\n\nLeave these I/O ports to nobody.");
@@ -271,7 +275,9 @@ static PyMethodDef own_methods[] = {
     {"count_blocks", (PyCFunction)count_blocks, METH_O, count_blocks_doc},
     {"block", (PyCFunction)block, METH_O, block_doc},
     {"block_counts", (PyCFunction)block_counts, METH_NOARGS, block_counts_doc},
-    {"cpuid", (PyCFunction)syscall_cpuid, METH_O, cpuid_doc},
+    {"cpuid", (PyCFunction)identity_cpuid, METH_O, cpuid_doc},
+    {"get_identity", (PyCFunction)identity_get, METH_NOARGS, get_identity_doc},
+    {"set_identity", (PyCFunction)identity_set, METH_O, set_identity_doc},
     {"map_ports", (PyCFunction)io_map_ports, METH_VARARGS, map_ports_doc},
     {"unmap_ports", (PyCFunction)io_unmap_ports, METH_VARARGS, unmap_ports_doc},
 };
@@ -309,6 +315,7 @@ static int init(Vcpu *vcpu, PyObject *args, PyObject *keywords)
     vcpu->next = vcpus;
     vcpus = vcpu;
     syscall_install(vcpu);
+    identity_install(vcpu);
     tsc_install(vcpu);
     msr_install(vcpu);
     if (abort_install(vcpu) < 0 || helpers_install(vcpu) < 0 || jumps_install(vcpu) < 0 ||

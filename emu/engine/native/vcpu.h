@@ -249,7 +249,12 @@ int control_install(Vcpu *vcpu);
 
 /* syscall.c */
 void syscall_install(Vcpu *vcpu);
-PyObject *syscall_cpuid(Vcpu *vcpu, PyObject *leaf);
+
+/* identity.c */
+void identity_install(Vcpu *vcpu);
+PyObject *identity_cpuid(Vcpu *vcpu, PyObject *leaf);
+PyObject *identity_get(Vcpu *vcpu, PyObject *unused);
+PyObject *identity_set(Vcpu *vcpu, PyObject *bytes);
 
 /* debug.c */
 extern PyMethodDef debug_methods[];
