@@ -97,7 +97,11 @@ class Plugin:
         self._at_exit.append(self._guarded(callback))
 
     def read_memory(self, address: int, length: int) -> bytes:
-        """Guest memory at a virtual address, as the CPU sees it now; shorter where no page is."""
+        """Guest memory at a virtual address, as the CPU sees it now; shorter where no page is.
+
+        Raises RuntimeError in callbacks on other threads than the vCPU's, as `registers` does.
+        """
+        self._check_thread()
         return self._runner.memory.read_virtual(address, length)
 
     def registers(self) -> dict[str, int]:
@@ -105,6 +109,7 @@ class Plugin:
 
         rip is exact at interrupts, exceptions and system calls, else that of the block or later.
         """
+        self._check_thread()
         names = (*registers.PLAIN, *registers.SEGMENTS, "rflags")
         return {name: registers.value(self._runner.cpu, name) for name in names}
 
@@ -112,6 +117,10 @@ class Plugin:
         """Call what is to be called at the end."""
         for callback in self._at_exit:
             callback()
+
+    def _check_thread(self) -> None:
+        if not self._runner.here():
+            raise RuntimeError("this event is not one of the vCPU's thread, which has the machine")
 
     def _listen(self, name: str, callback: Callback, condition: Any = None) -> None:
         hook = hooks.hooks[name]

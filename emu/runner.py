@@ -89,6 +89,10 @@ class Runner:
         self._posted.append(function)
         self.cpu.ring()
 
+    def here(self) -> bool:
+        """Whether this thread may touch the machine: the vCPU's, and any before and after that."""
+        return threading.current_thread() is self._thread or not self._thread.is_alive()
+
     def at_once(self, function: Callable[[], None]) -> None:
         """Call `function` now if this is the vCPU's thread, else soon on that."""
         if threading.current_thread() is self._thread:
@@ -98,7 +102,7 @@ class Runner:
 
     def call(self, function: Callable[[], Any]) -> Any:
         """Call `function` on the vCPU's thread; return its result, raise what it raises."""
-        if threading.current_thread() is self._thread or not self._thread.is_alive():
+        if self.here():
             return function()
         outcome: dict[str, Any] = {}
         done = threading.Event()
@@ -153,7 +157,7 @@ class Runner:
 
     def tell(self, event: str, data: dict[str, Any]) -> None:
         """Something has happened outside the machine that `on_event` is to hear of."""
-        if threading.current_thread() is self._thread or not self._thread.is_alive():
+        if self.here():
             self._tell(event, **data)
         else:
             self.post(lambda: self._tell(event, **data))

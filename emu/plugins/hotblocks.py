@@ -8,6 +8,8 @@ from pyemu.trace.tools.common import table
 def install(plugin, top="20", symbols=None, file=None):
     names = Symbols.load(symbols) if symbols else Symbols([])
     most = int(top)
+    if most < 0:
+        raise ValueError(f"top={top} is no number of blocks")
     out = open(file, "w") if file else sys.stdout  # noqa: SIM115 - until the process ends
     counts = plugin.count_blocks()
 

@@ -25,6 +25,7 @@ class Machine:
 
     def __init__(self, guest):
         self.guest, self.cpu, self.memory = guest, guest.cpu, guest.memory
+        self.here = lambda: True
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +106,19 @@ def test_a_callback_that_raises_is_told_of_once(machine, tmp_path, capsys):
     assert machine.guest.run(SYSTEM_CALL).stop == "end"
     assert capsys.readouterr().err == (
         f"pyemu: {path}:3: KeyError: 'x'; the callback is called no more\n")
+
+
+@pytest.mark.parametrize("look", ["registers()", "read_memory(0, 1)"])
+def test_the_machine_is_not_looked_at_on_other_threads(machine, tmp_path, capsys, look):
+    path = tmp_path / "bad.py"
+    path.write_text("def install(plugin):\n"
+                    f"    plugin.on_event('net_dropped', lambda *_: plugin.{look})\n")
+    load(str(path), machine)
+    machine.here = lambda: False
+    hooks.hooks["net_dropped"](60)
+    assert capsys.readouterr().err == (
+        f"pyemu: {path}:2: RuntimeError: this event is not one of the vCPU's thread, which has the "
+        "machine; the callback is called no more\n")
 
 
 def test_at_exit(machine):
