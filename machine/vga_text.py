@@ -10,6 +10,7 @@ from . import vga_crt as crt
 CELL = 4  # bytes of video memory a cell takes: character, attribute, font, nothing
 CELLS = 0x10000
 CURSOR_OFF = 0x20  # CURSOR_START
+MOST_CELLS = 160 * 100  # of a page; a larger one is a mode in the making
 
 CONTROLS = " ☺☻♥♦♣♠•◘○◙♂♀♪♫☼►◄↕‼¶§▬↨↑↓→←∟↔▲▼"
 CP437 = (CONTROLS + bytes(range(0x20, 0x7f)).decode() + "⌂"
@@ -47,6 +48,10 @@ class TextPage:
             columns=crtc[crt.HORIZONTAL_END] + 1, rows=max(1, lines // height),
             cell_height=height, start=crt.start_address(crtc), stride=crtc[crt.OFFSET] * 2,
             compare=crt.line_compare(crtc))
+
+    @property
+    def plausible(self) -> bool:
+        return self.columns * self.rows <= MOST_CELLS
 
     def row_start(self, row: int) -> int:
         """The cell that a row begins with."""

@@ -4,55 +4,41 @@ In other modes it is a line that tells which, as QEMU words it.
 """
 from typing import Any
 
-from pyemu.display.snapshot import Snapshot
+from pyemu.display.snapshot import Glances, Snapshot
 from pyemu.machine import vbe
 from pyemu.machine import vga_crt as crt
 from pyemu.machine.vga_text import CP437, TextPage
 
 USUAL = 0x07  # attribute: grey on black
-MOST_CELLS = 160 * 100  # a larger page is a mode in the making
 
 Row = list[tuple[str, int]]  # runs of characters, and the attribute of each
 Place = tuple[int, int]  # row and column of the cursor
 
 
 class Cells:
-    """runner: `post(function)`, `clock` and `machine` with `vga`.
+    """runner: as for `Glances`.
 
     encoding: what the display's characters are written in; others become question marks.
     """
 
     def __init__(self, runner: Any, encoding: str):
-        self.runner = runner
         self.vga = runner.machine.vga
         self._characters = [_shown_in(encoding, character) for character in CP437]
-        self._snapshot: Snapshot | None = None
-        self._asked = False
+        self._glances = Glances(runner)
 
     def rows(self) -> tuple[list[Row], Place | None]:
-        """The screen as of the registers that came last, and where the cursor is if it is on.
-
-        Asks for them again: nobody waits here, the vCPU's thread answers when it can.
-        """
-        snapshot = self._snapshot
-        if self.vga is not None and not self._asked:
-            self._asked = True
-            self.runner.post(self._take_snapshot)
+        """The screen as of the registers that came last, and where the cursor is if it is on."""
+        snapshot = self._glances.latest()
         if snapshot is None or not snapshot.shown:
             return message("VGA Blank mode"), None
         crtc = bytearray(snapshot.crtc)
         page = TextPage.of(crtc)
-        if not snapshot.is_text or page.columns * page.rows > MOST_CELLS:
+        if not snapshot.is_text or not page.plausible:
             return message(f"{_resolution(snapshot)} Graphic mode"), None
         characters, attributes = (page.plane(self.vga.vram, number) for number in (0, 1))
         cursor = page.cursor(crtc)
         return ([self._runs(*row) for row in zip(characters, attributes, strict=True)],
                 (cursor.row, cursor.column) if cursor else None)
-
-    def _take_snapshot(self) -> None:
-        """On the vCPU's thread."""
-        self._snapshot = Snapshot.of(self.vga, self.runner.clock.now())
-        self._asked = False
 
     def _runs(self, characters: bytes, attributes: bytes) -> Row:
         runs: Row = []

@@ -5,10 +5,10 @@ Source: IBM VGA Technical Reference, Attribute Controller and Video Digital-to-A
 from functools import cache
 
 import numpy as np
-from pyemu.display.snapshot import Snapshot
+from pyemu.display.snapshot import MODE_CONTROL, Snapshot
 
 # Attribute controller
-MODE_CONTROL, COLOUR_PLANES, COLOUR_SELECT = 0x10, 0x12, 0x14
+COLOUR_PLANES, COLOUR_SELECT = 0x12, 0x14
 P4_P5_SELECT = 0x80  # MODE_CONTROL: bits 4 and 5 come from COLOUR_SELECT, too
 
 LOWEST_BIT = 0x01

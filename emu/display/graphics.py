@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from pyemu.display import colours
-from pyemu.display.snapshot import Snapshot
+from pyemu.display.snapshot import MODE_CONTROL, PEL_PANNING, Snapshot
 from pyemu.machine import vga_crt as crt
 from pyemu.machine import vga_registers as register
 
@@ -24,7 +24,6 @@ ROW_BIT_0, ROW_BIT_1, WORD_SHIFT = 0x01, 0x02, 6
 ROW_0_ADDRESS_BIT, ROW_1_ADDRESS_BIT = 12, 13  # of a word's address
 
 # Attribute controller
-MODE_CONTROL, PEL_PANNING = 0x10, 0x13
 PANNING_ABOVE_SPLIT = 0x20  # MODE_CONTROL
 PANNING_MASK = 0x07
 
@@ -72,11 +71,7 @@ class PlanarScreen:
     @staticmethod
     def geometry(snapshot: Snapshot) -> tuple:
         """What makes another picture, if it differs; the rest `follow`s."""
-        crtc = snapshot.crtc
-        without_cursor = (crtc[:crt.CURSOR_START], crtc[crt.START_HIGH:crt.CURSOR_HIGH],
-                          crtc[crt.CURSOR_LOW + 1:])
-        return ("planar", without_cursor, snapshot.sequencer, snapshot.graphics,
-                snapshot.attribute[MODE_CONTROL:])
+        return "planar", snapshot.mode, snapshot.graphics
 
     def follow(self, snapshot: Snapshot) -> bool:
         """Take over what does not move anything; true if all must be drawn anew."""
@@ -154,7 +149,6 @@ def by_planes(planes: np.ndarray) -> np.ndarray:
     bits = np.unpackbits(planes.swapaxes(1, 2), axis=2)  # lines, planes, dots
     return (bits[:, 0] | bits[:, 1] << 1 | bits[:, 2] << 2 | bits[:, 3] << 3).reshape(
         lines, words * 8)
-
 
 
 def _by_pairs(planes: np.ndarray) -> np.ndarray:

@@ -15,7 +15,7 @@ from pyemu.display import image
 from pyemu.display.input import Input
 from pyemu.display.renderer import FIRST_SIZE, Renderer
 from pyemu.display.scancodes import NAMES
-from pyemu.display.snapshot import Snapshot
+from pyemu.display.snapshot import Glances
 from pyemu.display.window import Controls
 from pyemu.machine.keymap import KEYS
 from pyemu.report import complain
@@ -44,10 +44,8 @@ class SdlWindow:
         self.config = config
         self.controls = Controls(Input(runner), self)
         vga = runner.machine.vga
-        self.vga = vga
         self.renderer = Renderer(vga.vram) if vga else None
-        self._snapshot: Snapshot | None = None
-        self._asked = False
+        self._glances = Glances(runner)
         self._texture: Any = None
         self._size = FIRST_SIZE[1], FIRST_SIZE[0]  # width and height of the guest's screen
         self._title = ""
@@ -126,24 +124,12 @@ class SdlWindow:
     # The picture
 
     def _refresh(self) -> None:
-        """Show what has changed since the registers were asked for; ask for them again.
-
-        Nobody waits here: the vCPU's thread answers when it can.
-        """
-        snapshot = self._snapshot
-        if self.renderer is not None:
-            if snapshot is not None:
-                self._draw(self.renderer.update(snapshot))
-            if not self._asked:
-                self._asked = True
-                self.runner.post(self._take_snapshot)
+        """Show what has changed, by the registers that came last."""
+        snapshot = self._glances.latest()
+        if self.renderer is not None and snapshot is not None:
+            self._draw(self.renderer.update(snapshot))
         if self._exposed:
             self._present()
-
-    def _take_snapshot(self) -> None:
-        """On the vCPU's thread."""
-        self._snapshot = Snapshot.of(self.vga, self.runner.clock.now())
-        self._asked = False
 
     def _draw(self, lines: np.ndarray) -> None:
         """Hand the picture's changed lines to SDL."""

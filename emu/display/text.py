@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from pyemu.display import colours
-from pyemu.display.snapshot import Snapshot
+from pyemu.display.snapshot import MODE_CONTROL, PEL_PANNING, Snapshot
 from pyemu.machine import vga_crt as crt
 from pyemu.machine.vga_text import CELLS, Cursor, TextPage
 
@@ -17,14 +17,12 @@ GLYPHS, GLYPH_HEIGHT = 256, 32
 FONT_PLANE, PLANES = 2, 4
 
 # Attribute controller
-MODE_CONTROL, PEL_PANNING = 0x10, 0x13
 LINE_GRAPHICS = 0x04  # MODE_CONTROL
 PANNING_MASK, NO_PANNING_OF_NINE = 0x0f, 8
 LINE_DRAWING = slice(0xb0, 0xe0)  # characters whose ninth dot repeats the eighth
 
 BACKGROUND_SHIFT, COLOUR_MASK, SECOND_FONT = 4, 0x0f, 0x08
 ALL_DOTS = 0xffff_ffff
-MOST_CELLS = 160 * 100  # a larger page is a mode in the making
 
 
 class TextScreen:
@@ -50,7 +48,7 @@ class TextScreen:
         self.lines = 2 if crtc[crt.CELL_HEIGHT] & crt.DOUBLE_SCAN else 1
         self.width = self.page.columns * self.dots * self.scale
         self.height = self.page.rows * self.page.cell_height * self.lines
-        self.plausible = self.page.columns * self.page.rows <= MOST_CELLS
+        self.plausible = self.page.plausible
         self.panning, self.skipped = self._panning()
         columns = self.page.columns + (self.panning > 0)
         rows = self.page.rows + (self.skipped > 0)
@@ -65,10 +63,7 @@ class TextScreen:
     @staticmethod
     def geometry(snapshot: Snapshot) -> tuple:
         """What makes another page, if it differs; the rest `follow`s."""
-        crtc = snapshot.crtc
-        without_cursor = (crtc[:crt.CURSOR_START], crtc[crt.START_HIGH:crt.CURSOR_HIGH],
-                          crtc[crt.CURSOR_LOW + 1:])
-        return "text", without_cursor, snapshot.sequencer, snapshot.attribute[MODE_CONTROL:]
+        return "text", snapshot.mode
 
     def follow(self, snapshot: Snapshot) -> bool:
         """Take over what does not move anything; true if all must be drawn anew."""

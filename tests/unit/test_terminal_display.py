@@ -101,7 +101,7 @@ def test_no_terminal():
 # The guest's screen
 
 @pytest.fixture
-def cells(clock):
+def runner(clock):
     runner = FakeRunner(clock)
     vga = runner.machine.vga
     vga.registers.attribute_index = 0x20
@@ -111,6 +111,11 @@ def cells(clock):
     for place, pair in enumerate([(0x41, 0x1e), (0xc9, 0x1e), (0, 0x07)]):
         vga.vram[4 * place:4 * place + 2] = bytes(pair)
     vga.vram[12 * 4:12 * 4 + 2] = b"Z\x70"
+    return runner
+
+
+@pytest.fixture
+def cells(runner):
     return Cells(runner, "utf-8")
 
 
@@ -123,20 +128,20 @@ def test_text(cells):
     assert cursor == (1, 2)
 
 
-def test_what_the_terminal_cannot_write(cells):
-    ascii_only = Cells(cells.runner, "ascii")
+def test_what_the_terminal_cannot_write(runner):
+    ascii_only = Cells(runner, "ascii")
     ascii_only.rows()
     assert ascii_only.rows()[0][0][0] == ("A?", 0x1e)
 
 
-def test_other_modes(cells):
-    vga = cells.runner.machine.vga
+def test_other_modes(runner, cells):
+    vga = runner.machine.vga
     assert cells.rows() == ([[("VGA Blank mode", 7)]], None)
     vga.registers.graphics[6] = 1
     cells.rows()
     assert cells.rows()[0] == [[("80 x 32 Graphic mode", 7)]]
-    cells.runner.show(np.zeros((64, 48), np.uint32))
+    runner.show(np.zeros((64, 48), np.uint32))
     cells.rows()
     assert cells.rows()[0] == [[("48 x 64 Graphic mode", 7)]]
-    cells.runner.machine.vga = None
-    assert Cells(cells.runner, "utf-8").rows() == ([[("VGA Blank mode", 7)]], None)
+    runner.machine.vga = None
+    assert Cells(runner, "utf-8").rows() == ([[("VGA Blank mode", 7)]], None)
