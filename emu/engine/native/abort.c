@@ -10,8 +10,6 @@
 
 #include "vcpu.h"
 
-#define VECTOR_INVALID_OPCODE 6
-#define VECTOR_TSS 10
 #define FLAGS_COUNT 0x7fff /* of a block's flags: instructions at most; 0: no limit */
 
 static Library own; /* as it was before */

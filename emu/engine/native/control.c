@@ -2,9 +2,6 @@
  * by way of ours, which trace. */
 #include "tracing.h"
 
-#define CR0_PE 1u
-#define CR0_PG 0x80000000u
-
 enum { MODE_REAL, MODE_PROTECTED, MODE_PAGED, MODE_LONG };
 
 static int mode_of(const Env *env)

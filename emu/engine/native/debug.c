@@ -9,7 +9,7 @@
 
 #define BP_GDB 0x10
 #define STEP_ENABLED 1
-#define FLAGS_OF_CC 0xcd5u /* OF DF SF ZF AF PF CF: not kept in env->eflags */
+#define FLAGS_OF_CC (FLAGS_ARITHMETIC | FLAG_DF) /* not kept in env->eflags */
 enum { UC_MEM_WRITE = 17 };
 
 static uint64_t linear_address(const Env *env)

@@ -5,13 +5,6 @@
  */
 #include "tracing.h"
 
-#define FLAG_IF 0x200
-#define VECTOR_DEBUG 1
-#define VECTOR_NMI 2
-#define VECTOR_INVALID_OPCODE 6
-#define VECTOR_DOUBLE_FAULT 8
-#define VECTOR_NOT_PRESENT 11
-#define VECTOR_PROTECTION 13
 #define VECTOR_LINUX_CALL 0x80
 #define ERROR_IDT 2
 #define OPCODE_ICEBP 0xf1
@@ -21,7 +14,7 @@ uint64_t vcpu_flags(Vcpu *vcpu)
 {
     Env *env = vcpu->env;
     return env->eflags | vcpu->library.compute_flags(env->cc_dst, env->cc_src, env->cc_src2, env->cc_op) |
-           (env->df & 0x400) | 2;
+           (env->df & FLAG_DF) | 2;
 }
 
 /* The task register of the reset state is marked as busy, as on the chip, which Unicorn does not

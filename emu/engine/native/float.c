@@ -145,9 +145,6 @@ ALL(DEFINE)
 
 /* --- comparisons into the flags --- */
 
-#define FLAG_CF 1
-#define FLAG_ZF 0x40
-
 #define INTO_FLAGS(name, real) \
     static Binary *library_##name; \
     static void name(Env *env, Xmm *d, const Xmm *s) \

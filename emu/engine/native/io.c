@@ -4,14 +4,12 @@
  * all but one itself and leaves count and index as if the instruction had looped so often. A kernel
  * read by firmware through IDE is 8 million IN otherwise.
  */
+#include "device.h"
 #include "tracing.h"
 
 enum { UC_X86_INS_IN = 218, UC_X86_INS_OUT = 500 };
 
 #define PORTS 0x10000
-#define FLAG_TF 0x100
-#define FLAG_VM 0x20000
-#define FLAG_AC 0x40000
 
 static uint32_t ones(int size)
 {
@@ -185,13 +183,10 @@ static uint32_t read_port(Vcpu *vcpu, uint16_t number, int size)
         return low | read_port(vcpu, number + half, half) << 8 * half;
     }
     uint32_t value = ones(size);
-    PyObject *arguments[3] = {NULL, PyLong_FromLong(number - port->base), PyLong_FromLong(size)};
-    PyObject *result = PyObject_Vectorcall(port->read, arguments + 1, 2, NULL);
+    PyObject *result = device_call_read(port->read, number - port->base, size);
     if (result)
         value = (uint32_t)PyLong_AsUnsignedLongMask(result) & ones(size);
     Py_XDECREF(result);
-    Py_XDECREF(arguments[1]);
-    Py_XDECREF(arguments[2]);
     return value;
 }
 
@@ -206,11 +201,7 @@ static void write_port(Vcpu *vcpu, uint16_t number, int size, uint32_t value)
         write_port(vcpu, number + half, half, value >> 8 * half);
         return;
     }
-    PyObject *arguments[4] = {NULL, PyLong_FromLong(number - port->base), PyLong_FromLong(size),
-                              PyLong_FromUnsignedLong(value)};
-    Py_XDECREF(PyObject_Vectorcall(port->write, arguments + 1, 3, NULL));
-    for (int i = 1; i < 4; i++)
-        Py_XDECREF(arguments[i]);
+    Py_XDECREF(device_call_write(port->write, number - port->base, size, value));
 }
 
 static char size_letter(int size)

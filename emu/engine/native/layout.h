@@ -119,13 +119,14 @@ AT(Env, old_exception, 0x1578);
 AT(Env, identity, 0x15e4);
 AT(Env, identity.name, 0x1820);
 
+#define CC_OP_EFLAGS 1 /* cc_src holds the arithmetic flags */
+
 /* hflags: what of the CPU's state the translator depends on */
 #define HF_CPL 3u
 #define HF_INHIBIT_IRQ (1u << 3) /* the shadow of STI and MOV SS */
 #define HF_CS32 (1u << 4)
 #define HF_SS32 (1u << 5)
 #define HF_ADDSEG (1u << 6)
-#define HF_PE (1u << 7)
 #define HF_LMA (1u << 14)
 #define HF_CS64 (1u << 15)
 #define HF_SVME (1u << 20)

@@ -17,8 +17,6 @@
     FUNCTION(int, hook_del, "uc_hook_del", (void *uc, size_t handle)) \
     FUNCTION(int, reg_read, "uc_reg_read", (void *uc, int id, void *value)) \
     FUNCTION(int, reg_write, "uc_reg_write", (void *uc, int id, const void *value)) \
-    FUNCTION(int, mem_regions, "uc_mem_regions", (void *uc, void **regions, uint32_t *count)) \
-    FUNCTION(int, free, "uc_free", (void *memory)) \
     FUNCTION(int, mem_map_ptr, "uc_mem_map_ptr", \
              (void *uc, uint64_t address, uint64_t size, uint32_t rights, void *host)) \
     FUNCTION(int, mmio_map, "uc_mmio_map", \

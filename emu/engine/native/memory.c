@@ -1,4 +1,5 @@
 /* Guest-physical memory: mapping it while the guest runs, and the accesses to devices in it. */
+#include "device.h"
 #include "tracing.h"
 
 /* What Unicorn's map functions leave behind, since they take physical addresses for virtual ones:
@@ -48,7 +49,7 @@ size_t memory_find(const Vcpu *vcpu, uint64_t address)
     return low;
 }
 
-static Region *find_region(const Vcpu *vcpu, uint64_t address)
+Region *memory_region_at(const Vcpu *vcpu, uint64_t address)
 {
     size_t index = memory_find(vcpu, address);
     if (index == vcpu->region_count || address < vcpu->regions[index]->start)
@@ -155,15 +156,6 @@ static PyObject *map_ram(Vcpu *vcpu, PyObject *args)
     return mapped(vcpu, region, error);
 }
 
-static PyObject *call_read(PyObject *read, uint64_t offset, unsigned size)
-{
-    PyObject *arguments[3] = {NULL, PyLong_FromUnsignedLongLong(offset), PyLong_FromLong(size)};
-    PyObject *result = PyObject_Vectorcall(read, arguments + 1, 2, NULL);
-    Py_XDECREF(arguments[1]);
-    Py_XDECREF(arguments[2]);
-    return result;
-}
-
 static uint64_t device_read(void *uc, uint64_t offset, unsigned size, void *user)
 {
     const Region *region = user; /* not to be looked at once its device may have unmapped it */
@@ -175,9 +167,7 @@ static uint64_t device_read(void *uc, uint64_t offset, unsigned size, void *user
     } else if (assigned) {
         Vcpu *vcpu = region->vcpu;
         vcpu_enter_python(vcpu);
-        PyObject *read = Py_NewRef(region->read);
-        PyObject *result = call_read(read, offset, size);
-        Py_DECREF(read);
+        PyObject *result = device_call_read(region->read, offset, size);
         if (result) {
             value = PyLong_AsUnsignedLongLongMask(result);
             Py_DECREF(result);
@@ -209,13 +199,7 @@ static void device_write(void *uc, uint64_t offset, unsigned size, uint64_t valu
     }
     Vcpu *vcpu = region->vcpu;
     vcpu_enter_python(vcpu);
-    PyObject *arguments[4] = {NULL, PyLong_FromUnsignedLongLong(offset), PyLong_FromLong(size),
-                              PyLong_FromUnsignedLongLong(value)};
-    PyObject *write = Py_NewRef(region->write); /* the device may unmap the region */
-    PyObject *result = PyObject_Vectorcall(write, arguments + 1, 3, NULL);
-    Py_DECREF(write);
-    for (int i = 1; i < 4; i++)
-        Py_XDECREF(arguments[i]);
+    PyObject *result = device_call_write(region->write, offset, size, value);
     if (!result)
         vcpu_fail(vcpu);
     Py_XDECREF(result);
@@ -262,7 +246,7 @@ static PyObject *show(Vcpu *vcpu, PyObject *args)
     PyObject *buffer;
     if (!PyArg_ParseTuple(args, "KKKOKK", &address, &start, &size, &buffer, &unit, &stride))
         return NULL;
-    Region *region = find_region(vcpu, address);
+    Region *region = memory_region_at(vcpu, address);
     if (!region || region->start != address || !region->read)
         return PyErr_Format(PyExc_ValueError, "no device begins at %#llx", address);
     window_close(&region->window);
@@ -278,7 +262,7 @@ static PyObject *unmap(Vcpu *vcpu, PyObject *args)
     unsigned long long address;
     if (!PyArg_ParseTuple(args, "K", &address))
         return NULL;
-    Region *region = find_region(vcpu, address);
+    Region *region = memory_region_at(vcpu, address);
     if (!region || region->start != address) {
         PyErr_Format(PyExc_ValueError, "no mapping begins at %#llx", address);
         return NULL;

@@ -5,7 +5,6 @@
 #define APIC_BASE_RESET 0xfee00900ull /* enabled, of the bootstrap processor */
 #define APIC_ENABLE 0x800ull
 #define IA32_EFER 0xc0000080u
-#define EFER_SVME 0x1000ull
 
 static Library own;
 

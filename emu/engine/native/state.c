@@ -25,10 +25,7 @@ static int set_field(Vcpu *vcpu, PyObject *object, void *closure)
     return 0;
 }
 
-#define FLAGS_ARITHMETIC 0x8d5u
-#define FLAG_DF 0x400u
 #define FLAGS_DEFINED 0x3f7fd7u
-#define CC_OP_EFLAGS 1 /* cc_src has the flags */
 
 static PyObject *get_rflags(Vcpu *vcpu, void *closure)
 {
@@ -120,7 +117,6 @@ PyGetSetDef state_members[] = {
 
 #define CR0_RESET 0x60000010 /* CD, NW, ET */
 #define SIGNATURE_LEAF 1
-#define FPU_CONTROL_RESET 0x37f
 #define MXCSR_RESET 0x1f80
 #define PAT_RESET 0x0007040600070406
 #define DR6_RESET 0xffff0ff0
@@ -145,7 +141,7 @@ void state_reset(Vcpu *vcpu)
     library->cpuid(env, SIGNATURE_LEAF, 0, &signature, &ebx, &ecx, &edx);
 
     memset(env->regs, 0, sizeof env->regs);
-    env->regs[2] = signature;
+    env->regs[RDX] = signature;
     env->eip = 0xfff0;
     env->eflags = 2;
     env->cc_op = CC_OP_EFLAGS;

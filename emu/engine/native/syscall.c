@@ -6,17 +6,6 @@
  */
 #include "tracing.h"
 
-#define VECTOR_INVALID_OPCODE 6
-#define VECTOR_PROTECTION 13
-#define EFER_SCE 1
-#define CR0_PE 1
-#define FLAG_RF 0x10000ull
-#define FLAG_VM 0x20000ull
-#define FLAG_IF 0x200ull
-#define FLAG_DF 0x400ull
-#define FLAGS_ARITHMETIC 0x8d5ull
-#define CC_OP_EFLAGS 1 /* cc_src holds the arithmetic flags */
-
 #define FLAT_CODE64 0xa09b00u /* descriptor flags, DPL 0, accessed */
 #define FLAT_CODE32 0xc09b00u
 #define FLAT_DATA 0xc09300u

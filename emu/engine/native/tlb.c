@@ -17,7 +17,6 @@
 
 #include "vcpu.h"
 
-#define CR0_PG 0x80000000u
 #define ALL_MODES ((1 << TLB_MODES) - 1)
 #define UNPAGED_ENTRIES (1u << 13) /* of each mode's TLB while paging is off: 32 MiB */
 #define MARKS (1ull << 24) /* pages of ram_addr space: 64 GiB, of which only touched ones cost */
@@ -26,10 +25,9 @@ enum { ACCESS_LOAD, ACCESS_STORE, ACCESS_FETCH };
 
 static uint64_t page_address(const TlbEntry *entry)
 {
-    uint64_t address = entry->write != TLB_NONE  ? entry->write
-                       : entry->read != TLB_NONE ? entry->read
-                                                 : entry->code;
-    return address;
+    return entry->write != TLB_NONE  ? entry->write
+           : entry->read != TLB_NONE ? entry->read
+                                     : entry->code;
 }
 
 static bool maps(const TlbEntry *entry, uint64_t host_page)
@@ -166,20 +164,11 @@ static void *memory_mapping(void *uc, uint64_t address)
     if (region && address - region->start < region->end - region->start)
         return region->mapping;
 
-    size_t low = 0, high = vcpu->region_count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        region = vcpu->regions[middle];
-        if (address < region->start) {
-            high = middle;
-        } else if (address >= region->end) {
-            low = middle + 1;
-        } else {
-            vcpu->last_region = region;
-            return region->mapping;
-        }
-    }
-    return vcpu->library.find_mapping(uc, address);
+    region = memory_region_at(vcpu, address);
+    if (!region)
+        return vcpu->library.find_mapping(uc, address);
+    vcpu->last_region = region;
+    return region->mapping;
 }
 
 /* With a hook of this kind, though it never matches, Unicorn leaves stores to tlb_fill() above and

@@ -7,9 +7,6 @@
 
 #include "vcpu.h"
 
-#define VECTOR_PROTECTION 13
-#define CR4_TSD 4u /* not in ring 3 */
-
 static void rdtsc(Env *env)
 {
     struct timespec time;

@@ -7,8 +7,6 @@ PyObject *EngineError;
 
 enum { STOPPED, HALTED, TRIPLE_FAULT, DEBUG }; /* what run() returns */
 
-#define DOUBLE_FAULT 8
-
 Vcpu *vcpus;
 
 /* Python itself may ask for memory, whose page tables may lie in a device that is in Python. */
@@ -121,7 +119,7 @@ static PyObject *run(Vcpu *vcpu, PyObject *unused)
         vcpu->stopping = false;
         return PyLong_FromLong(STOPPED);
     }
-    if (!vcpu->cpu->halted && vcpu->env->old_exception == DOUBLE_FAULT) {
+    if (!vcpu->cpu->halted && vcpu->env->old_exception == VECTOR_DOUBLE_FAULT) {
         vcpu->env->old_exception = -1;
         return PyLong_FromLong(TRIPLE_FAULT);
     }

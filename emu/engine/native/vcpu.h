@@ -9,6 +9,7 @@
 #include "library.h"
 #include "ring.h"
 #include "window.h"
+#include "x86.h"
 
 /* A run of I/O ports and the bound methods of the device that answers there. */
 typedef struct {
@@ -271,6 +272,8 @@ int memory_install(Vcpu *vcpu);
 void memory_close(Vcpu *vcpu);
 /* Index of the first region that ends after the address. */
 size_t memory_find(const Vcpu *vcpu, uint64_t address);
+/* The region that an address lies in, or NULL. */
+Region *memory_region_at(const Vcpu *vcpu, uint64_t address);
 extern PyMethodDef memory_methods[];
 
 /* dma.c */
