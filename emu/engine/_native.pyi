@@ -35,18 +35,8 @@ class Vcpu:
     r15: int
     rip: int
     hflags: int
-    cr0: int
     cr2: int
-    cr3: int
-    cr4: int
-    efer: int
-    dr0: int
-    dr1: int
-    dr2: int
-    dr3: int
     dr6: int
-    dr7: int
-    fpu_control: int
     mxcsr: int
     kernel_gs_base: int
     cr8: int
@@ -55,6 +45,26 @@ class Vcpu:
     library_sse: bool
     star: int
     lstar: int
+    @property
+    def cr0(self) -> int: ...
+    @property
+    def cr3(self) -> int: ...
+    @property
+    def cr4(self) -> int: ...
+    @property
+    def efer(self) -> int: ...
+    @property
+    def dr0(self) -> int: ...
+    @property
+    def dr1(self) -> int: ...
+    @property
+    def dr2(self) -> int: ...
+    @property
+    def dr3(self) -> int: ...
+    @property
+    def dr7(self) -> int: ...
+    @property
+    def fpu_control(self) -> int: ...
     @property
     def es(self) -> Segment: ...
     @property

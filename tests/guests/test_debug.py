@@ -224,3 +224,9 @@ def test_flags_can_be_set():
     for flags in (0x2, 0x8d7, 0x602, 0x202):
         cpu.rflags = flags
         assert cpu.rflags == flags
+
+
+@pytest.mark.parametrize("name", ["cr0", "cr3", "cr4", "efer", "dr0", "dr7", "fpu_control"])
+def test_what_the_cpu_derives_more_from_is_set_by_the_guest_alone(name):
+    with pytest.raises(AttributeError):
+        setattr(Guest().cpu, name, 0)

@@ -83,6 +83,8 @@ static PyObject *get_a20(Vcpu *vcpu, void *closure)
 }
 
 #define REGISTER(name, field) {name, (getter)get_field, (setter)set_field, NULL, FIELD(field)}
+/* The CPU goes by what it has derived from it, so it is for the guest alone to set. */
+#define READ_ONLY(name, field) {name, (getter)get_field, NULL, NULL, FIELD(field)}
 #define SEGMENT(name, field) \
     {name, (getter)get_segment, NULL, "(selector, base, limit, flags)", \
      (void *)offsetof(Env, field)}
@@ -94,10 +96,10 @@ PyGetSetDef state_members[] = {
     REGISTER("r9", regs[9]), REGISTER("r10", regs[10]), REGISTER("r11", regs[11]),
     REGISTER("r12", regs[12]), REGISTER("r13", regs[13]), REGISTER("r14", regs[14]),
     REGISTER("r15", regs[15]), REGISTER("rip", eip), REGISTER("hflags", hflags),
-    REGISTER("cr0", cr[0]), REGISTER("cr2", cr[2]), REGISTER("cr3", cr[3]), REGISTER("cr4", cr[4]),
-    REGISTER("efer", efer), REGISTER("dr0", dr[0]), REGISTER("dr1", dr[1]),
-    REGISTER("dr2", dr[2]), REGISTER("dr3", dr[3]), REGISTER("dr6", dr[6]),
-    REGISTER("dr7", dr[7]), REGISTER("fpu_control", fpu_control),
+    READ_ONLY("cr0", cr[0]), REGISTER("cr2", cr[2]), READ_ONLY("cr3", cr[3]),
+    READ_ONLY("cr4", cr[4]), READ_ONLY("efer", efer), READ_ONLY("dr0", dr[0]),
+    READ_ONLY("dr1", dr[1]), READ_ONLY("dr2", dr[2]), READ_ONLY("dr3", dr[3]),
+    REGISTER("dr6", dr[6]), READ_ONLY("dr7", dr[7]), READ_ONLY("fpu_control", fpu_control),
     {"mxcsr", (getter)get_field, (setter)set_mxcsr, NULL, FIELD(mxcsr)},
     REGISTER("kernel_gs_base", kernel_gs_base), REGISTER("cr8", cr[8]),
     REGISTER("star", star), REGISTER("lstar", lstar),
