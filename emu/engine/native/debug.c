@@ -58,8 +58,9 @@ static void on_access(void *uc, int type, uint64_t address, int size, int64_t va
     (void)uc, (void)value;
     for (size_t i = 0; i < vcpu->watchpoint_count; i++) {
         Watchpoint *watchpoint = vcpu->watchpoints + i;
-        if (watchpoint->access & access && address < watchpoint->start + watchpoint->length &&
-            watchpoint->start < address + size)
+        bool touched = address - watchpoint->start < watchpoint->length ||
+                       watchpoint->start - address < (uint64_t)size;
+        if (touched && watchpoint->access & access)
             vcpu->watch_hit = watchpoint;
     }
 }
@@ -105,7 +106,7 @@ static PyObject *set_breakpoints(Vcpu *vcpu, PyObject *addresses)
         return NULL;
     size_t count = PySequence_Fast_GET_SIZE(items);
     uint64_t *breakpoints = PyMem_Malloc((count + 1) * sizeof *breakpoints);
-    for (size_t i = 0; breakpoints && i < count; i++)
+    for (size_t i = 0; breakpoints && i < count && !PyErr_Occurred(); i++)
         breakpoints[i] = PyLong_AsUnsignedLongLong(PySequence_Fast_GET_ITEM(items, i));
     Py_DECREF(items);
     if (!breakpoints)
