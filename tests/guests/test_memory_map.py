@@ -17,6 +17,7 @@ from guests.harness import (
     Guest,
     isolated,
 )
+from pyemu.engine.cpu import Cpu
 
 FAR = 0xe0000000  # a gap of small granules
 ABOVE = 1 << 40
@@ -325,3 +326,16 @@ def test_dma_reads_and_writes_across_regions():
     guest.memory.write(RAM_SIZE - 4, b"12345678")
     assert guest.memory.read(RAM_SIZE - 4, 8) == b"1234\xff\xff\xff\xff"
     assert guest.memory.read(CODE, 0) == b""
+
+
+@pytest.mark.parametrize(("ask", "complaint"), [
+    (lambda cpu: cpu.unmap(ABOVE), "no mapping begins at 0x10000000000"),
+    (lambda cpu: cpu.show(ABOVE, 0, 1, bytearray(1), 1, 1), "no device begins at 0x10000000000"),
+    (lambda cpu: cpu.map_device(ABOVE, 5, None), "0x5 bytes at 0x10000000000 are not whole pages"),
+    (lambda cpu: [cpu.map_device(ABOVE, PAGE, None) for _ in range(2)],
+     "memory at 0x10000000000 is already mapped"),
+])
+def test_complaints_name_the_whole_address(ask, complaint):
+    with pytest.raises(ValueError) as raised:
+        ask(Cpu())
+    assert str(raised.value) == complaint

@@ -1,4 +1,6 @@
 /* Guest-physical memory: mapping it while the guest runs, and the accesses to devices in it. */
+#include <inttypes.h>
+
 #include "device.h"
 #include "tracing.h"
 
@@ -78,11 +80,12 @@ static Region *insert(Vcpu *vcpu, uint64_t start, uint64_t size)
 {
     size_t index = memory_find(vcpu, start);
     if (size == 0 || (start | size) & ~PAGE_MASK) {
-        PyErr_Format(PyExc_ValueError, "%#llx bytes at %#llx are not whole pages", size, start);
+        vcpu_raise(PyExc_ValueError, "%#" PRIx64 " bytes at %#" PRIx64 " are not whole pages", size,
+                   start);
         return NULL;
     }
     if (index < vcpu->region_count && vcpu->regions[index]->start < start + size) {
-        PyErr_Format(PyExc_ValueError, "memory at %#llx is already mapped", start);
+        vcpu_raise(PyExc_ValueError, "memory at %#" PRIx64 " is already mapped", start);
         return NULL;
     }
     Region **regions = PyMem_Realloc(vcpu->regions, (vcpu->region_count + 1) * sizeof *regions);
@@ -247,8 +250,10 @@ static PyObject *show(Vcpu *vcpu, PyObject *args)
     if (!PyArg_ParseTuple(args, "KKKOKK", &address, &start, &size, &buffer, &unit, &stride))
         return NULL;
     Region *region = memory_region_at(vcpu, address);
-    if (!region || region->start != address || !region->read)
-        return PyErr_Format(PyExc_ValueError, "no device begins at %#llx", address);
+    if (!region || region->start != address || !region->read) {
+        vcpu_raise(PyExc_ValueError, "no device begins at %#llx", address);
+        return NULL;
+    }
     window_close(&region->window);
     if (size && window_open(&region->window, start, size, buffer, unit, stride) < 0)
         return NULL;
@@ -264,7 +269,7 @@ static PyObject *unmap(Vcpu *vcpu, PyObject *args)
         return NULL;
     Region *region = memory_region_at(vcpu, address);
     if (!region || region->start != address) {
-        PyErr_Format(PyExc_ValueError, "no mapping begins at %#llx", address);
+        vcpu_raise(PyExc_ValueError, "no mapping begins at %#llx", address);
         return NULL;
     }
     uint64_t size = region->end - region->start;

@@ -1,6 +1,7 @@
 /* The Python type `Vcpu`: a Unicorn instance made into the CPU of a machine. */
 #include "tracing.h"
 
+#include <inttypes.h>
 #include <structmember.h>
 
 PyObject *EngineError;
@@ -46,6 +47,16 @@ int vcpu_check(int error, Vcpu *vcpu, const char *what)
         return 0;
     PyErr_Format(EngineError, "%s: %s", what, vcpu->library.strerror(error));
     return -1;
+}
+
+void vcpu_raise(PyObject *type, const char *format, ...)
+{
+    char text[200];
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    PyErr_SetString(type, text);
 }
 
 int hook_switch(Vcpu *vcpu, size_t *handle, bool on, int type, void *callback)
@@ -109,8 +120,8 @@ static PyObject *run(Vcpu *vcpu, PyObject *unused)
         return NULL;
     }
     if (error) {
-        PyErr_Format(EngineError, "%s at %04x:%llx", vcpu->library.strerror(error),
-                     vcpu->env->segs[CS].selector, vcpu->env->eip);
+        vcpu_raise(EngineError, "%s at %04x:%" PRIx64, vcpu->library.strerror(error),
+                   vcpu->env->segs[CS].selector, vcpu->env->eip);
         return NULL;
     }
     if (vcpu->debugged) /* first: what else is to be done will still be so */

@@ -170,6 +170,8 @@ int vcpu_check(int error, Vcpu *vcpu, const char *what); /* raises EngineError, 
  * Unicorn looks up all the code that it was called from: the faults of what is not mapped any more
  * would reach the guest, and do not. */
 int hook_switch(Vcpu *vcpu, size_t *handle, bool on, int type, void *callback);
+/* Raise with a text in C's format: Python's knows no hexadecimal of 64 bits before 3.12. */
+void vcpu_raise(PyObject *type, const char *format, ...) __attribute__((format(printf, 2, 3)));
 extern PyObject *EngineError;
 
 static inline Vcpu *vcpu_of_env(const Env *env)
