@@ -14,13 +14,6 @@ def complain(message: str) -> None:
             print(f"pyemu: {message}", file=sys.stderr, flush=True)
 
 
-def reason(error: OSError | UnicodeError) -> str:
-    """Why something could not be opened. UnicodeError: the name of a host that no host can have."""
-    if isinstance(error, UnicodeError):
-        return "Name or service not known"
-    return error.strerror or str(error)
-
-
 def hold() -> None:
     """Keep what there is to complain of until `release`, if it would go to a terminal."""
     global _held

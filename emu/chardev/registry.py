@@ -15,7 +15,7 @@ from pyemu.chardev.socket import Socket
 from pyemu.chardev.stdio import Stdio
 from pyemu.chardev.vc import Vc
 from pyemu.config import ChardevConfig, UserError
-from pyemu.report import complain, reason
+from pyemu.report import complain
 
 KINDS: dict[str, type[Backend]] = {
     "stdio": Stdio, "file": File, "null": Null, "pty": Pty, "unix": Socket, "tcp": Socket,
@@ -140,9 +140,10 @@ class Chardevs:
         source = backend.config.source
         try:
             backend.open()
-        except (OSError, UnicodeError) as error:
+        except OSError as error:
             name = backend.config.path or f"{backend.config.host}:{backend.config.port}"
-            raise UserError(f"{source}: Could not open '{name}': {reason(error)}") from None
+            raise UserError(
+                f"{source}: Could not open '{name}': {error.strerror or error}") from None
         self._opened.append(backend)
 
     def _on_crash(self, error: Exception) -> None:

@@ -11,7 +11,7 @@ from pyemu.net.dump import Dump
 from pyemu.net.socket import Datagrams, Multicast, Stream
 from pyemu.net.tap import Tap
 from pyemu.net.user import UserNetwork
-from pyemu.report import complain, reason
+from pyemu.report import complain
 
 CLOSE_TIMEOUT = 5  # seconds
 
@@ -129,6 +129,6 @@ def _open(netdev: NetdevConfig, backend: Backend) -> None:
         backend.open()
     except UserError as error:
         raise UserError(f"{netdev.source}: {error}") from None
-    except (OSError, UnicodeError) as error:
+    except OSError as error:
         raise UserError(f"{netdev.source}: could not open the network backend: "
-                        f"{reason(error)}") from None
+                        f"{error.strerror or error}") from None

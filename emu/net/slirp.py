@@ -260,4 +260,4 @@ def _text(value: str) -> bytes | None:
 
 
 def _texts(values: list[str]) -> Any:
-    return (c_char_p * (len(values) + 1))(*map(str.encode, values), None) if values else None
+    return (c_char_p * (len(values) + 1))(*map(os.fsencode, values), None) if values else None

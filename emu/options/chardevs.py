@@ -123,7 +123,7 @@ def chardev(request: Request, text: str) -> None:
         if new.path and ("host" in values or "port" in values):
             raise UserError("chardev: socket: path excludes host and port")
         new.kind = "unix" if new.path else "tcp"
-        new.host = values.get("host", "")
+        new.host = keyvalue.host(values.get("host", ""))
         new.port = _port(values["port"]) if new.kind == "tcp" else 0
         _server(new, values)
     _add(request, new)
@@ -157,7 +157,7 @@ def attach(request: Request, spec: str, ident: str, source: str) -> str | None:
         host, colon, port = address.rpartition(":")
         if not colon:
             raise UserError("expected tcp:HOST:PORT")
-        new.host, new.port = host.strip("[]"), _port(port)
+        new.host, new.port = keyvalue.host(host.strip("[]")), _port(port)
         _server(new, keyvalue.parse(",".join(flags), ("server", "wait")) if flags else {})
     else:
         raise _unknown_kind(kind)

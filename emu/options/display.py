@@ -81,7 +81,7 @@ def _place(new: VncConfig, address: str, values: dict[str, str]) -> None:
     host, colon, number = address.rpartition(":")
     if not colon:
         raise UserError("no vnc port specified")
-    new.host = host.removeprefix("[").removesuffix("]") or LOOPBACK
+    new.host = keyvalue.host(host.removeprefix("[").removesuffix("]")) or LOOPBACK
     new.port = _port(number)
     new.last_port = _port(str(keyvalue.number(values, "to", int(number))))
     if new.last_port < new.port:

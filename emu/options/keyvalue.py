@@ -88,3 +88,13 @@ def size(text: str, key: str, unit: str = "B") -> int:
             return result
     raise UserError(f"Parameter '{key}' expects a non-negative number below 2^64, "
                     "with a suffix K, M, G, T, P or E if need be")
+
+
+def host(text: str) -> str:
+    """A host's name or address. Raises UserError for what no host can be called."""
+    try:
+        text.encode("idna")
+    except UnicodeError:
+        raise UserError(
+            f"address resolution failed for {text}: Name or service not known") from None
+    return text

@@ -208,7 +208,7 @@ def _place(text: str) -> tuple[str, int]:
         raise UserError(f"host address '{text}' doesn't contain ':' separating host from port")
     if not _is_port(port) or int(port) == 0:
         raise UserError(f"port number '{port}' is invalid")
-    return host, int(port)
+    return keyvalue.host(host), int(port)
 
 
 # --- tap ---

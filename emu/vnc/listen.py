@@ -6,7 +6,6 @@ from typing import Any
 
 from pyemu import unix_socket
 from pyemu.config import UserError, VncConfig
-from pyemu.report import reason
 
 BACKLOG = 8
 FAMILIES = {socket.AF_INET: "ipv4", socket.AF_INET6: "ipv6", socket.AF_UNIX: "unix"}
@@ -46,9 +45,9 @@ def _resolve(config: VncConfig, port: int) -> list[tuple[int, str]]:
     try:
         found = socket.getaddrinfo(config.host, port, type=socket.SOCK_STREAM,
                                    flags=socket.AI_PASSIVE)
-    except (OSError, UnicodeError) as error:
+    except OSError as error:
         raise UserError(f"{config.source}: address resolution failed for {config.host}:{port}: "
-                        f"{reason(error)}") from None
+                        f"{error.strerror}") from None
     return list(dict.fromkeys((family, str(address[0])) for family, *_, address in found))
 
 
@@ -76,5 +75,6 @@ def _listen_unix(config: VncConfig) -> socket.socket:
     try:
         return unix_socket.listen(config.path, BACKLOG)
     except OSError as error:
+        reason = error.strerror or error  # a path too long has no number
         raise UserError(f"{config.source}: Failed to bind socket to {config.path}: "
-                        f"{reason(error)}") from None
+                        f"{reason}") from None

@@ -121,6 +121,9 @@ def test_help(line):
      "-nic tap,fd=3,ifname=x: ifname=, script= and downscript= are invalid with fd="),
     ("-nic tap,ifname=abcdefghijklmnop",
      "-nic tap,ifname=abcdefghijklmnop: 'abcdefghijklmnop' is too long for an interface's name"),
+    ("-nic socket,udp=:1,localaddr=a..b:1",
+     "-nic socket,udp=:1,localaddr=a..b:1: address resolution failed for a..b: "
+     "Name or service not known"),
     ("-netdev user,id=1x", "-netdev user,id=1x: Parameter 'id' expects an identifier: letters, "
      "digits, '-', '.', '_', starting with a letter"),
     ("-object filter-dump,id=f,netdev=zz,file=x",

@@ -253,6 +253,12 @@ def test_sockets():
     ("-serial chardev:x", "-serial chardev:x: there is no chardev 'x'"),
     ("-serial tcp:4444", "-serial tcp:4444: expected tcp:HOST:PORT"),
     ("-serial tcp:host:x", "-serial tcp:host:x: 'x' is not a port number"),
+    ("-serial tcp:a..b:1",
+     "-serial tcp:a..b:1: address resolution failed for a..b: Name or service not known"),
+    ("-serial chardev:a -chardev socket,id=a,port=1,host=\udcff",
+     "-chardev socket,id=a,port=1,host=\udcff: address resolution failed for \udcff: "
+     "Name or service not known"),
+    ("-vnc a..b:1", "-vnc a..b:1: address resolution failed for a..b: Name or service not known"),
     ("-serial unix:s,wait=off", "-serial unix:s,wait=off: 'wait' is for servers only: "
                                 "add server=on"),
     ("-chardev foo,id=a", "-chardev foo,id=a: 'foo' is not a valid char driver"),

@@ -104,8 +104,6 @@ def test_ports_in_use():
 def test_no_such_place(tmp_path):
     with pytest.raises(UserError, match=r"address resolution failed for no\.such\.example:5900: "):
         opened(host="no.such.example", port=5900, last_port=5900)
-    with pytest.raises(UserError, match=r"for a\.\.b:5900: Name or service not known$"):
-        opened(host="a..b", port=5900, last_port=5900)
     with pytest.raises(UserError, match="Failed to find an available port: Cannot assign"):
         opened(host="192.0.2.1", port=5900, last_port=5910)
     with pytest.raises(UserError, match="Failed to bind socket to /nosuch/s: No such file"):
