@@ -2,7 +2,7 @@
 import socket
 from functools import partial
 
-from pyemu import unix_socket
+from pyemu import tcp_socket, unix_socket
 from pyemu.chardev.backend import Backend
 from pyemu.report import complain
 
@@ -78,7 +78,7 @@ class Socket(Backend):
 
     def _listening(self) -> socket.socket:
         if self.config.kind == "tcp":
-            return socket.create_server((self.config.host, self.config.port))
+            return tcp_socket.listen(self.config.host, self.config.port)
         return unix_socket.listen(self.config.path, 1)
 
     def _listen(self) -> None:

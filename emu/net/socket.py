@@ -7,6 +7,7 @@ import struct
 from collections import deque
 from contextlib import suppress
 
+from pyemu import tcp_socket
 from pyemu.config import SocketNetConfig
 from pyemu.net.backend import Backend
 
@@ -33,7 +34,7 @@ class Stream(Backend):
         where = (self.config.host or (ANY if self.config.mode == "listen" else LOOPBACK_HOST),
                  self.config.port)
         if self.config.mode == "listen":
-            self._listener = socket.create_server(where)
+            self._listener = tcp_socket.listen(*where)
             self._listener.setblocking(False)
         else:
             self._peer = socket.create_connection(where)

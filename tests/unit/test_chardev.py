@@ -329,6 +329,13 @@ def test_tcp_to_nobody(owner):
         owner("tcp", host="localhost", port=port)
 
 
+def test_a_port_that_is_in_use(owner):
+    with socket.create_server(("localhost", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(UserError, match=f"'localhost:{port}': Address already in use$"):
+            owner("tcp", host="localhost", port=port, server=True, wait=False)
+
+
 def test_pty_connects_and_reconnects(owner, capsys, monkeypatch):
     from pyemu.chardev import pty
     monkeypatch.setattr(pty, "LOOK_AGAIN", 0.01)

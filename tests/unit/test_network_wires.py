@@ -147,6 +147,13 @@ def test_nobody_to_connect_to():
         Net(SocketNetConfig("n", "-nic x", "connect", LOOPBACK, port))
 
 
+def test_a_port_that_is_in_use():
+    with socket.create_server((LOOPBACK, 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(UserError, match=r"^-nic x: could not open .*: Address already in use$"):
+            Net(SocketNetConfig("n", "-nic x", "listen", LOOPBACK, port))
+
+
 def test_multicast(net):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind((LOOPBACK, 0))
