@@ -68,22 +68,37 @@ FIRST_VECTOR = 16  # those below are illegal
 MAXIMUM = 0xFFFFFFFF
 
 
+class TaskPriority:
+    """TPR, where the processor has it at hand as CR8: its attributes of these names.
+
+    on_task_priority(): CR8 was written while `interrupt_requested`.
+    """
+
+    task_priority = 0
+    interrupt_requested = False
+    on_task_priority: Callable[[], None]
+
+
 class LocalApic(Chip):
     """The window of the register page (32-bit accesses), and the processor's interrupt pins.
 
+    processor: holds TPR; None: nobody else does.
     on_intr(level): INTR has changed; then `acknowledge()` gives the vector.
     pic_acknowledge(): the vector of the 8259s, for an interrupt in ExtINT mode.
     on_nmi(), on_init(): the processor gets an NMI, an INIT (this APIC is reset already).
     on_eoi(vector): a level-triggered interrupt has ended; for the I/O APIC.
     """
 
-    STATE = ("id", "tpr", "ppr", "ldr", "dfr", "svr", "isr", "tmr", "irr", "esr", "errors",
+    STATE = ("id", "tpr", "ldr", "dfr", "svr", "isr", "tmr", "irr", "esr", "errors",
              "icr_low", "icr_high", "lvt", "lint", "extint", "output",
              "timer")
 
     def __init__(self, clock: Clock, on_intr: Callable[[bool], None],
                  pic_acknowledge: Callable[[], int], on_nmi: Callable[[], None],
-                 on_init: Callable[[], None], on_eoi: Callable[[int], None]):
+                 on_init: Callable[[], None], on_eoi: Callable[[int], None],
+                 processor: TaskPriority | None = None):
+        self.processor = processor or TaskPriority()
+        self.processor.on_task_priority = self._update
         self.on_intr = on_intr
         self.pic_acknowledge = pic_acknowledge
         self.on_nmi = on_nmi
@@ -139,7 +154,7 @@ class LocalApic(Chip):
 
     def _initialise(self) -> None:
         """What INIT does: all but the ID."""
-        self.tpr = self.ppr = self.ldr = 0
+        self.tpr = self.ldr = 0
         self.dfr = MAXIMUM
         self.svr = SVR_RESET
         self.isr = self.tmr = self.irr = 0  # one bit a vector
@@ -151,7 +166,23 @@ class LocalApic(Chip):
         self._update()
 
     def restored(self) -> None:
+        self.processor.interrupt_requested = self.irr != 0
         self.on_intr(self.output)
+
+    @property
+    def tpr(self) -> int:
+        return self.processor.task_priority
+
+    @tpr.setter
+    def tpr(self, value: int) -> None:
+        self.processor.task_priority = value
+
+    @property
+    def ppr(self) -> int:
+        """The class that an interrupt must be above: of TPR, or of what is being served."""
+        served = self.isr.bit_length() - 1 & 0xF0 if self.isr else 0
+        tpr = self.processor.task_priority
+        return tpr if tpr & 0xF0 >= served else served
 
     # The processor's side
 
@@ -163,7 +194,6 @@ class LocalApic(Chip):
             bit = 1 << vector
             self.irr = irr ^ bit
             self.isr |= bit
-            self.ppr = vector & 0xF0
             self._update()
         elif self.extint or self._pic_passes():
             self.extint = False
@@ -181,15 +211,12 @@ class LocalApic(Chip):
 
     def _update(self) -> None:
         irr = self.irr
+        self.processor.interrupt_requested = irr != 0
         level = (irr != 0 and irr.bit_length() - 1 >> 4 > self.ppr >> 4
                  and self.svr & SVR_ENABLE != 0) or self.extint or self._pic_passes()
         if level != self.output:
             self.output = level
             self.on_intr(level)
-
-    def _set_ppr(self) -> None:
-        served = (self.isr.bit_length() - 1) & 0xF0 if self.isr else 0
-        self.ppr = self.tpr if self.tpr & 0xF0 >= served else served
 
     # Interrupts come in
 
@@ -334,7 +361,6 @@ class LocalApic(Chip):
 
     def _write_tpr(self, value: int) -> None:
         self.tpr = value & 0xFF
-        self._set_ppr()
         self._update()
 
     def _write_eoi(self, value: int) -> None:
@@ -343,11 +369,7 @@ class LocalApic(Chip):
             return
         vector = isr.bit_length() - 1
         bit = 1 << vector
-        self.isr = isr = isr ^ bit
-        if isr:
-            self._set_ppr()
-        else:
-            self.ppr = self.tpr
+        self.isr = isr ^ bit
         if trace_apic_eoi:
             trace_apic_eoi(vector)
         if self.tmr & bit:

@@ -86,7 +86,8 @@ class Parts:
 class Pc(Chip):
     """The board with everything on it; `reset()` gives the power-on state.
 
-    cpu: set_intr, set_nmi, set_a20 and on_acknowledge. system: see `machine.system`.
+    cpu: set_intr, set_nmi, set_a20, on_acknowledge and what is in `lapic.TaskPriority`.
+    system: see `machine.system`.
     """
 
     def __init__(self, cpu: Any, clock: Any, ports: Any, memory: Any, system: Any, parts: Parts):
@@ -99,7 +100,7 @@ class Pc(Chip):
         self.lapic = LocalApic(
             clock, on_intr=cpu.set_intr, pic_acknowledge=self.pic.acknowledge, on_nmi=cpu.set_nmi,
             on_init=lambda: system.reset_request("guest-reset"),
-            on_eoi=lambda vector: self.ioapic.eoi(vector))
+            on_eoi=lambda vector: self.ioapic.eoi(vector), processor=cpu)
         self.ioapic = IoApic(self.lapic.receive)
         cpu.on_acknowledge = self.lapic.acknowledge
         self.gsi = Gsi(self.pic, self.ioapic)

@@ -16,6 +16,9 @@ class EngineError(RuntimeError): ...
 class Vcpu:
     on_service: Callable[[], None]
     on_acknowledge: Callable[[], int]
+    on_task_priority: Callable[[], None]
+    task_priority: int
+    interrupt_requested: bool
     clock_offset: int
     rax: int
     rcx: int

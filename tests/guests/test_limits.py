@@ -35,11 +35,6 @@ def test_reserved_bits_of_cr4_are_taken():
     assert (result.stop, result.events) == ("end", [])
 
 
-def test_cr8_does_not_reach_the_local_apic():
-    result = run("mov eax, 5\nmov cr8, rax\nxor eax, eax\nmov rax, cr8\nEND")
-    assert (result.stop, result.rax) == ("end", 0)
-
-
 def test_rdpmc_is_undefined():
     (event,) = run("xor ecx, ecx\nrdpmc\nEND").events
     assert event.vector == UNDEFINED

@@ -46,6 +46,8 @@
     FUNCTION(void, cpuid, "cpu_x86_cpuid_x86_64", \
              (Env *, uint32_t leaf, uint32_t subleaf, uint32_t *eax, uint32_t *ebx, \
               uint32_t *ecx, uint32_t *edx)) \
+    FUNCTION(uint64_t, read_control, "helper_read_crN_x86_64", (Env *, int number)) \
+    FUNCTION(void, write_control, "helper_write_crN_x86_64", (Env *, int number, uint64_t value)) \
     FUNCTION(void, update_cr0, "cpu_x86_update_cr0_x86_64", (Env *, uint32_t value)) \
     FUNCTION(void, update_cr3, "cpu_x86_update_cr3_x86_64", (Env *, uint64_t value)) \
     FUNCTION(void, update_cr4, "cpu_x86_update_cr4_x86_64", (Env *, uint32_t value)) \

@@ -295,6 +295,12 @@ static PyMemberDef members[] = {
     {"on_service", T_OBJECT, offsetof(Vcpu, on_service), 0, "called when the doorbell has rung"},
     {"on_acknowledge", T_OBJECT, offsetof(Vcpu, on_acknowledge), 0,
      "called for the vector of an interrupt that is taken; -1: none after all"},
+    {"on_task_priority", T_OBJECT, offsetof(Vcpu, on_task_priority), 0,
+     "called when CR8 was written while `interrupt_requested`"},
+    {"task_priority", T_UBYTE, offsetof(Vcpu, task_priority), 0,
+     "TPR of the local APIC; bits 7-4 are CR8"},
+    {"interrupt_requested", T_BOOL, offsetof(Vcpu, interrupt_requested), 0,
+     "whether the local APIC holds an interrupt, which a change of TPR may let through"},
     {"clock_offset", T_LONGLONG, offsetof(Vcpu, clock_offset), 0,
      "monotonic time (ns) at which virtual time was 0; RDTSC follows it"},
     {"stepping", T_BOOL, offsetof(Vcpu, stepping), 0, "whether run() ends after one instruction"},
@@ -342,6 +348,7 @@ static int traverse(Vcpu *vcpu, visitproc visit, void *arg)
 {
     Py_VISIT(vcpu->on_service);
     Py_VISIT(vcpu->on_acknowledge);
+    Py_VISIT(vcpu->on_task_priority);
     for (size_t i = 0; i < vcpu->region_count; i++) {
         Py_VISIT(vcpu->regions[i]->read);
         Py_VISIT(vcpu->regions[i]->write);
@@ -353,6 +360,7 @@ static int clear(Vcpu *vcpu)
 {
     Py_CLEAR(vcpu->on_service);
     Py_CLEAR(vcpu->on_acknowledge);
+    Py_CLEAR(vcpu->on_task_priority);
     for (size_t i = 0; i < vcpu->region_count; i++) {
         Py_CLEAR(vcpu->regions[i]->read);
         Py_CLEAR(vcpu->regions[i]->write);

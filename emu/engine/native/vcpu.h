@@ -87,7 +87,7 @@ typedef struct Vcpu {
     /* calls into Python */
     PyThreadState *thread; /* of the thread in run(), while the guest executes without the GIL */
     unsigned python_depth; /* 0: the guest executes; else how often Python has been entered */
-    PyObject *on_service, *on_acknowledge;
+    PyObject *on_service, *on_acknowledge, *on_task_priority;
     PyObject *error_type, *error_value, *error_traceback; /* raised in a callback */
 
     /* interrupts, doorbell.c */
@@ -106,6 +106,8 @@ typedef struct Vcpu {
     pid_t process; /* that the alarm thread belongs to */
 
     uint64_t apic_base; /* msr.c */
+    uint8_t task_priority;    /* TPR of the local APIC, which has it here; CR8 is its upper half */
+    bool interrupt_requested; /* in the local APIC, which wants to know when TPR changes */
     bool library_sse; /* helpers.c: what is translated calls the library's SSE, to compare */
 
     /* exceptions, deliver.c */
@@ -249,6 +251,8 @@ int simd_install(Vcpu *vcpu);
 
 /* control.c */
 int control_install(Vcpu *vcpu);
+PyObject *control_get_cr8(Vcpu *vcpu, void *closure);
+int control_set_cr8(Vcpu *vcpu, PyObject *value, void *closure);
 
 /* syscall.c */
 void syscall_install(Vcpu *vcpu);

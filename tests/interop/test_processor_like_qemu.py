@@ -1,0 +1,95 @@
+"""What the processor does, told by kernels that run on both emulators (processor.asm)."""
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from boot.console import PYEMU, ROOT
+
+QEMU = "qemu-system-x86_64"
+SOURCE = Path(__file__).with_name("processor.asm")
+BUILT = ROOT / "build/kernels"
+OPTIONS = ["-nodefaults", "-display", "none", "-serial", "stdio",
+           "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
+SECONDS = 60
+
+BODIES = {
+    "CR8 is the task priority": """
+        mov eax, 0x35
+        mov [LAPIC + 0x80], eax
+        mov rax, cr8
+        SHOW rax
+        mov eax, 9
+        mov cr8, rax
+        mov eax, [LAPIC + 0x80]
+        SHOW rax
+        mov eax, [LAPIC + 0xa0]         ; PPR
+        SHOW rax
+        mov rax, cr8
+        SHOW rax
+        END""",
+    "CR8 holds interrupts back": """
+        sti
+        mov eax, 5
+        mov cr8, rax
+        mov dword [LAPIC + 0x300], 0x40055  ; to itself
+        mov dword [LAPIC + 0x300], 0x40041
+        mov dword [LAPIC + 0x300], 0x40061
+        nop
+        SHOW rax
+        mov eax, 4
+        mov cr8, rax
+        SHOW rax
+        mov eax, 15
+        mov cr8, rax
+        mov dword [LAPIC + 0x300], 0x400ef
+        nop
+        SHOW rax
+        xor eax, eax
+        mov cr8, rax
+        SHOW rax
+        END""",
+    "CR8 withdraws a request": """
+        cli
+        mov dword [LAPIC + 0x300], 0x40055
+        mov eax, 5
+        mov cr8, rax
+        sti
+        nop
+        nop
+        SHOW rax
+        mov eax, 4
+        mov cr8, rax
+        nop
+        SHOW rax
+        END""",
+}
+
+
+def build(body):
+    """The kernel that runs these lines, built if it is not there."""
+    source = SOURCE.read_text().replace("        BODY\n", body + "\n")
+    kernel = BUILT / f"processor-{hashlib.sha256(source.encode()).hexdigest()[:16]}"
+    if not kernel.exists():
+        BUILT.mkdir(parents=True, exist_ok=True)
+        text = kernel.with_suffix(".asm")
+        text.write_text(source)
+        subprocess.run(["nasm", "-f", "bin", "-o", kernel, text], check=True)
+    return kernel
+
+
+def run(emulator, body, *options):
+    """What a kernel says."""
+    if not shutil.which(QEMU):
+        pytest.skip(f"{QEMU} is not installed")
+    done = subprocess.run([emulator, *OPTIONS, "-kernel", build(body), *options], timeout=SECONDS,
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 1, done
+    return done.stdout.split("\n")
+
+
+@pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
+def test_like_qemu(body):
+    ours = run(PYEMU, body)
+    assert ours == run(QEMU, body) and len(ours) > 1
