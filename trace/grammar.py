@@ -8,6 +8,7 @@ An event that is declared `vcpu` has its CPU as first argument, although it is n
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 MAX_ARGUMENTS = 10
 PROPERTIES = ("disable", "vcpu")
@@ -62,7 +63,7 @@ class Event:
     @property
     def printf(self) -> str:
         """The format as one C string for printf, with PRI macros spelled out for 64 bits."""
-        return (CPU_FORMAT if self.per_cpu else "") + expand(self.format)
+        return complete((CPU_FORMAT if self.per_cpu else "") + expand(self.format), self.types)
 
     @property
     def disabled(self) -> bool:
@@ -260,6 +261,24 @@ def expand(text: str) -> str:
     return "".join(parts)
 
 
+def complete(printf: str, types: str) -> str:
+    """Give a conversion that ends with its width, `%016`, the letter its argument needs; a number's
+    is x. QEMU's simple backend never looks at formats, so such are around."""
+    letters = iter(types)
+
+    def one(found):
+        if found[0] == "%%":
+            return "%%"
+        stars = (found["width"], found["precision"]).count("*")
+        code = "".join(islice(letters, stars + 1))[stars:]
+        if not code or found["letter"] or found["length"] or found["precision"] is not None \
+                or not found["width"].isdigit():
+            return found[0]
+        return found[0] + {"s": "s", "P": "p"}.get(code, "lx" if code in WIDE else "x")
+
+    return _CONVERSION.sub(one, printf)
+
+
 def conversions(printf: str) -> list[re.Match]:
     """The conversions of a printf string, `%%` left out."""
     return [found for found in _CONVERSION.finditer(printf) if found[0] != "%%"]
@@ -278,7 +297,7 @@ def _check_format(text: str, column: int, args, types: str) -> None:
     for macro in _PIECE.finditer(text):
         if macro[2] and not _MACRO.match(macro[2]):
             raise _Problem(f"unknown macro '{macro[2]}'", column + macro.start())
-    printf = expand(text)
+    printf = complete(expand(text), types)
     if printf.endswith("\n"):
         raise _Problem("a format must not end with a newline", column + len(text) - 1)
     _check_conversions(printf, text, column, args, types)

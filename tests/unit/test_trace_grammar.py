@@ -29,6 +29,15 @@ def test_pri_macros_become_printf():
     assert expand('"a=0x%016" PRIx64 " b=%" PRId32 "\\t%%"') == "a=0x%016lx b=%d\t%%"
 
 
+@pytest.mark.parametrize("declaration, printf", [
+    ('e(uint64_t cs, uint64_t pc) "cs=0x%016 pc=0x%016"', "cs=0x%016lx pc=0x%016lx"),
+    ('e(int a, int b, const char *c, void *d) "%*d%%, %8, %20"', "%*d%%, %8s, %20p"),
+    ('vcpu e(uint8_t a) "%02"', "cpu=%p %02x"),
+])
+def test_a_width_without_a_letter_is_completed(declaration, printf):
+    assert parse(declaration)[0].printf == printf
+
+
 @pytest.mark.parametrize("line, column, message", [
     ("foo", 4, "expected '(' after the event's name"),
     ("foo(int a", 10, "expected ')' after the arguments"),
@@ -65,7 +74,7 @@ def test_pri_macros_become_printf():
      "conversion such as PRIx64"),
     ('foo(int a) "a=%" PRIx64', 15, "'%lx' does not fit argument 'int a', expected a conversion "
      "for at most 32 bits"),
-    ('tcg_gen_code(uint64_t cs) "cs=0x%016"', 33, "'%016' is not a whole conversion; expected a "
+    ('tcg_gen_code(uint64_t cs) "cs=0x%016l"', 33, "'%016l' is not a whole conversion; expected a "
      "letter such as 'x' or a macro such as PRIx64 after it"),
 ])
 def test_a_bad_line_is_explained(line, column, message):
