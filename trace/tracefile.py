@@ -24,6 +24,7 @@ class TraceFile:
         self.starts_off = False  # recording waits for a trigger
         self.on = False
         self.fd = -1
+        self.owner = 0  # the process that records; a forked child does not
         self.ring_path: str | None = None
 
     def open(self) -> None:
@@ -35,8 +36,11 @@ class TraceFile:
         except OSError as error:
             os.close(self.fd)
             self.fd = -1
+            if ring_path is not None:
+                with contextlib.suppress(OSError):
+                    os.unlink(ring_path)
             raise TraceError(f"{ring_path or 'trace ring'}: {error.strerror}") from None
-        self.ring_path = ring_path
+        self.ring_path, self.owner = ring_path, os.getpid()
         self.on = True
         if self.starts_off:
             self.suspend()
@@ -116,7 +120,7 @@ class TraceFile:
 
     def close(self) -> None:
         """Write everything out and remove the ring file. Raises TraceError."""
-        if self.fd < 0:
+        if self.fd < 0 or self.owner != os.getpid():
             return
         self.on = False
         problem = None

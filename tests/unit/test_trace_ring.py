@@ -1,12 +1,16 @@
 """Hooks and the ring: what is recorded, how it is cast, what is lost and owned up to."""
+import contextlib
 import itertools
 import os
+import resource
+import signal
 import struct
 import threading
 import time
 
 import pytest
 from pyemu.trace import _ring
+from pyemu.trace.tracefile import TraceError, TraceFile
 
 RECORD = struct.Struct("=QQQII")
 DROPPED = 0xfffffffffffffffe
@@ -199,6 +203,21 @@ def test_what_is_dropped_is_counted_in_its_place(open_trace):
     assert _ring.numbers()["dropped"] == lost
 
 
+def test_losses_at_the_end_of_a_lane_are_told_in_the_order_of_time(open_trace):
+    trace, made = open_trace(), hook("Q")
+    _ring.set_file(-1, 0)
+    thread = threading.Thread(target=lambda: [made(n) for n in range(3000)])
+    thread.start()
+    thread.join()
+    made(9999)
+    _ring.set_file(trace.fd, 0)
+    _ring.flush()
+    records = trace.records()
+    assert [number for number, *_ in records[-2:]] == [DROPPED, made.id]
+    times = [ns for _, ns, _, _ in records]
+    assert times == sorted(times)
+
+
 def test_waiting_instead_of_dropping(open_trace):
     trace, made = open_trace(wait=True), hook("Q")
     for n in range(20_000):
@@ -250,6 +269,19 @@ def test_a_full_disk_is_reported_and_survived(tmp_path):
             _ring.set_file(good, 0)
         _ring.flush()
         assert os.fstat(good).st_size == 40 and not _ring.numbers()["error"]
+        with contextlib.suppress(OSError):
+            _ring.set_file(full, 0)
+        for n in range(3000):
+            made(n)
+        for _ in range(2):
+            with pytest.raises(OSError, match="No space left on device"):
+                _ring.flush()
+        with pytest.raises(OSError, match="No space left on device"):
+            _ring.set_file(good, 40)
+        _ring.flush()
+        lost = 3000 - (os.fstat(good).st_size - 80) // 40  # 40 bytes tell of them
+        assert struct.unpack("=Q", os.pread(good, 8, os.fstat(good).st_size - 8)) == (lost,)
+        assert lost > 0 and _ring.numbers()["dropped"] == lost
     finally:
         _ring.close()
         os.close(full)
@@ -267,3 +299,31 @@ def test_a_forked_child_does_not_trace(open_trace):
     made(3)
     _ring.flush()
     assert len(trace.records()) == 2
+
+
+def test_a_forked_child_leaves_the_ring_file_alone(tmp_path):
+    file = TraceFile()
+    file.path = str(tmp_path / "t")
+    file.open()
+    child = os.fork()
+    if child == 0:
+        file.close()
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+    assert os.path.exists(file.path + ".ring")
+    file.close()
+    assert os.listdir(tmp_path) == ["t"]
+
+
+def test_a_ring_that_cannot_be_made_leaves_nothing(tmp_path):
+    file = TraceFile()
+    file.path, file.size = str(tmp_path / "t"), 1 << 16
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, limits[1]))
+    try:
+        with pytest.raises(TraceError, match=r"t\.ring: File too large"):
+            file.open()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert os.listdir(tmp_path) == ["t"]

@@ -18,6 +18,7 @@
 #define DRAIN_NS 500000000ull /* nothing is older than this before it is written, well below 1 s */
 #define FIRST_STEER_NS 10000000ull
 #define WAIT_US 50
+#define LANELESS MAX_LANES /* the source that tells of losses */
 
 static struct lane lanes[MAX_LANES];
 static struct ring_header *header; /* NULL: never opened */
@@ -45,6 +46,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 
 static void leave_lane(void *lane)
 {
+    own_lane = NULL;
     atomic_store(&((struct lane *)lane)->taken, 0);
 }
 
@@ -149,8 +151,9 @@ uint8_t *reserve_slowly(struct lane *lane, uint32_t length, uint64_t now)
         usleep(WAIT_US);
     }
     if (head + needed > atomic_load_explicit(&lane->limit, memory_order_acquire)) {
-        if (atomic_fetch_add(&shared->dropped, 1) == 0)
-            atomic_store(&shared->dropped_ns, now);
+        if (atomic_load(&shared->dropped) == 0)
+            atomic_store(&shared->dropped_ns, now); /* first, as draining may tell it at once */
+        atomic_fetch_add(&shared->dropped, 1);
         return NULL;
     }
     uint64_t ns = atomic_load(&shared->dropped_ns);
@@ -172,54 +175,85 @@ void wake_writer(struct lane *lane, uint64_t head)
 
 /* ---- draining: everything below is under drain_lock ---- */
 
-/* The events that were lost at the end of a lane, with no record after them to tell of it. */
-static int write_dropped(uint64_t *offset, const uint64_t *head)
+/* What was lost at the end of lanes, with no record after it to tell of it. */
+struct losses {
+    uint64_t count[SOURCES], ns[SOURCES], length;
+    uint8_t records[SOURCES * DROPPED_LENGTH]; /* in the order of time: one more source */
+};
+
+static void add_loss(struct losses *losses, int source, uint64_t ns, uint64_t count)
 {
-    uint8_t record[DROPPED_LENGTH];
+    losses->count[source] = count;
+    losses->ns[source] = ns;
+    if (count == 0)
+        return;
+    uint8_t *at = losses->records + losses->length;
+    for (; at > losses->records && word(at - DROPPED_LENGTH + 16) > ns; at -= DROPPED_LENGTH)
+        memcpy(at, at - DROPPED_LENGTH, DROPPED_LENGTH);
+    put_dropped(at, ns, count);
+    losses->length += DROPPED_LENGTH;
+}
+
+static void take_losses(struct losses *losses, const uint64_t *head)
+{
+    losses->length = 0;
     for (int i = 0; i < MAX_LANES; i++) {
         struct lane_shared *shared = lanes[i].shared;
-        if (atomic_load(&shared->head) != head[i])
-            continue;
+        bool at_end = atomic_load(&shared->head) == head[i];
         uint64_t ns = atomic_load(&shared->dropped_ns);
-        uint64_t count = atomic_exchange(&shared->dropped, 0);
-        if (i == 0)
-            count += atomic_exchange(&laneless, 0);
-        if (count == 0)
-            continue;
-        atomic_fetch_add(&dropped_total, count);
-        put_dropped(record, ns ? ns : trace_now(), count);
-        int error = write_bytes(out_fd, offset, record, sizeof(record));
-        if (error)
-            return error;
+        add_loss(losses, i, ns, at_end ? atomic_exchange(&shared->dropped, 0) : 0);
     }
-    return 0;
+    add_loss(losses, LANELESS, trace_now(), atomic_exchange(&laneless, 0));
+}
+
+/* They are in the file, or else still to be told. */
+static void settle_losses(const struct losses *losses, bool written)
+{
+    for (int i = 0; i < SOURCES; i++) {
+        if (losses->count[i] == 0)
+            continue;
+        if (written) {
+            atomic_fetch_add(&dropped_total, losses->count[i]);
+        } else if (i == LANELESS) {
+            atomic_fetch_add(&laneless, losses->count[i]);
+        } else {
+            atomic_store(&lanes[i].shared->dropped_ns, losses->ns[i]);
+            atomic_fetch_add(&lanes[i].shared->dropped, losses->count[i]);
+        }
+    }
 }
 
 static int drain(void)
 {
     if (out_fd < 0 || overwrite)
         return 0;
-    uint64_t head[MAX_LANES];
-    uint8_t *data[MAX_LANES];
+    uint64_t head[SOURCES], tail[SOURCES];
+    uint8_t *data[SOURCES];
+    struct losses losses;
     unsigned current = atomic_load(&header->current);
+    const struct ring_state *now = &header->state[current];
     struct ring_state *next = &header->state[!current];
-    *next = header->state[current];
     for (int i = 0; i < MAX_LANES; i++) {
         head[i] = atomic_load_explicit(&lanes[i].shared->head, memory_order_acquire);
+        tail[i] = now->tail[i];
         data[i] = lanes[i].data;
     }
-    uint64_t before = next->file_offset;
-    int error = merge_lanes(out_fd, &next->file_offset, data, next->tail, head);
-    if (error == 0)
-        error = write_dropped(&next->file_offset, head);
+    take_losses(&losses, head);
+    data[LANELESS] = losses.records;
+    tail[LANELESS] = 0;
+    head[LANELESS] = losses.length;
+    next->file_offset = now->file_offset;
+    int error = merge_lanes(out_fd, &next->file_offset, data, tail, head);
+    settle_losses(&losses, error == 0);
     if (error != 0) {
         /* Keep whole what is there: cut off what was written of this batch and try again later. */
-        if (ftruncate(out_fd, (off_t)header->state[current].file_offset) == 0)
-            lseek(out_fd, (off_t)header->state[current].file_offset, SEEK_SET);
+        if (ftruncate(out_fd, (off_t)now->file_offset) == 0)
+            lseek(out_fd, (off_t)now->file_offset, SEEK_SET);
         atomic_store(&last_error, error);
         return error;
     }
-    atomic_fetch_add(&bytes_written, next->file_offset - before);
+    memcpy(next->tail, head, sizeof(next->tail));
+    atomic_fetch_add(&bytes_written, next->file_offset - now->file_offset);
     atomic_store(&header->current, !current);
     for (int i = 0; i < MAX_LANES; i++)
         atomic_store_explicit(&lanes[i].limit, head[i] + ring_size, memory_order_release);
@@ -238,27 +272,28 @@ int ring_drain(void)
 /* Producers go on meanwhile: what they overwrite during the copy is left out. */
 static int dump(void)
 {
-    uint8_t *copy[MAX_LANES] = {0};
-    uint64_t tail[MAX_LANES], head[MAX_LANES];
+    uint8_t *copy[SOURCES] = {0};
+    uint64_t tail[SOURCES] = {0}, head[SOURCES] = {0};
     int error = 0;
-    for (int i = 0; i < MAX_LANES; i++) {
+    for (int i = 0; i < MAX_LANES && error == 0; i++) {
         struct lane_shared *shared = lanes[i].shared;
-        head[i] = atomic_load(&shared->head);
-        tail[i] = atomic_load(&shared->oldest);
-        if (head[i] == tail[i])
+        uint64_t oldest, length;
+        do {
+            oldest = atomic_load(&shared->oldest);
+            length = atomic_load(&shared->head) - oldest;
+        } while (length > ring_size); /* a lap of the producer's in between */
+        if (length == 0)
             continue;
-        copy[i] = malloc(2 * ring_size);
+        copy[i] = malloc(length);
         if (copy[i] == NULL) {
             error = ENOMEM;
-            tail[i] = head[i];
-            continue;
+            break;
         }
-        memcpy(copy[i], lanes[i].data, ring_size);
-        memcpy(copy[i] + ring_size, copy[i], ring_size);
+        memcpy(copy[i], lanes[i].data + (oldest & (ring_size - 1)), length);
         atomic_thread_fence(memory_order_seq_cst);
-        uint64_t oldest = atomic_load(&shared->oldest);
-        if (oldest > tail[i])
-            tail[i] = oldest < head[i] ? oldest : head[i];
+        uint64_t lost = atomic_load(&shared->oldest) - oldest;
+        tail[i] = lost < length ? lost : length;
+        head[i] = length;
     }
     uint64_t start = header->state[atomic_load(&header->current)].file_offset, end = start;
     if (ftruncate(out_fd, (off_t)start) == 0)

@@ -65,6 +65,22 @@ static void *flush_forever(void *unused)
     return NULL;
 }
 
+static void before_fork(void) { pthread_mutex_lock(&lock); }
+static void after_fork_parent(void) { pthread_mutex_unlock(&lock); }
+
+/* What is in the buffer is the parent's to write. */
+static void after_fork_child(void)
+{
+    pthread_mutex_init(&lock, NULL);
+    used = 0;
+    log_fd = -1;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(before_fork, after_fork_parent, after_fork_child);
+}
+
 static void start_flushing(void)
 {
     pthread_t thread;
@@ -78,6 +94,8 @@ static void start_flushing(void)
 
 void log_open(int fd, int buffered, int stamped)
 {
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
     pthread_mutex_lock(&lock);
     write_out();
     log_fd = fd;

@@ -62,7 +62,7 @@ static int merge(struct batch *batch, uint8_t *const *data, uint64_t *tail, cons
     for (;;) {
         int first = -1;
         uint64_t first_ns = UINT64_MAX, next_ns = UINT64_MAX;
-        for (int i = 0; i < MAX_LANES; i++) {
+        for (int i = 0; i < SOURCES; i++) {
             if (tail[i] == head[i])
                 continue;
             uint64_t ns = word(data[i] + (tail[i] & (ring_size - 1)) + 16);
@@ -95,18 +95,6 @@ int merge_lanes(int fd, uint64_t *offset, uint8_t *const *data, uint64_t *tail,
     batch.fd = fd;
     batch.written = 0;
     int error = merge(&batch, data, tail, head);
-    *offset += batch.written;
-    return error;
-}
-
-int write_bytes(int fd, uint64_t *offset, const void *bytes, uint64_t length)
-{
-    struct batch batch;
-    batch.count = 0;
-    batch.fd = fd;
-    batch.written = 0;
-    add_piece(&batch, bytes, length);
-    int error = write_all(&batch);
     *offset += batch.written;
     return error;
 }

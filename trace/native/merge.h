@@ -21,11 +21,11 @@ static inline uint32_t record_length(const uint8_t *at)
     return length + 8;
 }
 
-/* Write what is in the lanes from tail to head, in the order of time, and move the tails there.
- * `*offset` counts what was written. 0 or an errno. */
+#define SOURCES (MAX_LANES + 1)
+
+/* Write what is in the lanes and one more source from tail to head, in the order of time, and move
+ * the tails there. `*offset` counts what was written. 0 or an errno. */
 int merge_lanes(int fd, uint64_t *offset, uint8_t *const *data, uint64_t *tail,
                 const uint64_t *head);
-
-int write_bytes(int fd, uint64_t *offset, const void *bytes, uint64_t length);
 
 #endif

@@ -63,7 +63,9 @@ static PyObject *py_record(PyObject *module, PyObject *on)
     int truth = PyObject_IsTrue(on);
     if (truth < 0)
         return NULL;
+    Py_BEGIN_ALLOW_THREADS
     ring_numbers(&numbers);
+    Py_END_ALLOW_THREADS
     hooks_record(truth && numbers.open);
     return none_or_error(0);
 }
@@ -129,7 +131,9 @@ static PyObject *py_numbers(PyObject *module, PyObject *unused)
 {
     (void)module, (void)unused;
     struct ring_numbers numbers;
-    ring_numbers(&numbers);
+    Py_BEGIN_ALLOW_THREADS
+    ring_numbers(&numbers); /* waits while a slow file is being written */
+    Py_END_ALLOW_THREADS
     return Py_BuildValue("{sKsKsKsisN}", "bytes", (unsigned long long)numbers.bytes, "pending",
                          (unsigned long long)numbers.pending, "dropped",
                          (unsigned long long)numbers.dropped, "error", numbers.error, "open",
