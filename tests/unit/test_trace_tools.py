@@ -142,10 +142,12 @@ def test_perfetto(tool, tmp_path):
     assert tool("perfetto", trace(tmp_path / "t", DISK), out, "--pair",
                 "disk_start,disk_end,sector:nr", "--counter", "disk_end.ret")[0] == 0
     entries = json.loads(out.read_text())["traceEvents"]
-    by_kind = {kind: [entry for entry in entries if entry["ph"] == kind] for kind in "MiCX"}
+    by_kind = {kind: [entry for entry in entries if entry["ph"] == kind] for kind in "MiCbe"}
     assert [entry["args"]["name"] for entry in by_kind["M"]] == ["pyemu 77", "events"]
     assert len(by_kind["i"]) == 6 and by_kind["i"][1]["args"] == {"sector": 9, "name": "hdb"}
-    assert [(entry["ts"], entry["dur"]) for entry in by_kind["X"]] == [(0, 30), (10, 100)]
+    begun = {(entry["cat"], entry["id"]): entry["ts"] for entry in by_kind["b"]}
+    ended = {(entry["cat"], entry["id"]): entry["ts"] for entry in by_kind["e"]}
+    assert [(ts, ended[bar]) for bar, ts in begun.items()] == [(0, 30), (10, 110)]
     assert [entry["args"]["ret"] for entry in by_kind["C"]] == [0, -5]
     assert tool("perfetto", trace(tmp_path / "t", []), out)[0] == 0
     assert json.loads(out.read_text())["traceEvents"] == []

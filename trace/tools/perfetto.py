@@ -1,7 +1,8 @@
 """perfetto: a file for ui.perfetto.dev and chrome://tracing.
 
 A track for each subsystem (the group of its trace-events file); --pair makes durations of two
-events, --counter makes a curve of an argument. The format is Chrome's JSON, times in microseconds.
+events, --counter makes a curve of an argument. The format is Chrome's JSON, times in microseconds;
+bars are its asynchronous events, since those of one thread must not overlap.
 """
 import argparse
 import json
@@ -54,6 +55,7 @@ def entries(reader: TraceReader, pairs: list[Pair], counters: dict[str, list[str
     tracks: dict[str, int] = {}
     origin: int | None = None
     named = False
+    bars = 0
     for record in records(reader):
         if not named:
             yield metadata("process_name", record.pid, 0, f"pyemu {record.pid}")
@@ -74,10 +76,11 @@ def entries(reader: TraceReader, pairs: list[Pair], counters: dict[str, list[str
         for pair in pairs:
             start = pair.take(record)
             if start is not None:
-                yield {"name": f"{pair.start} - {pair.end}", "ph": "X",
-                       "ts": (start.timestamp_ns - origin) / US,
-                       "dur": (record.timestamp_ns - start.timestamp_ns) / US,
-                       "args": values(start), **place}
+                bars += 1
+                bar = {"name": f"{pair.start} - {pair.end}", "cat": "pair", "id": f"{bars:#x}", **place}
+                yield {**bar, "ph": "b", "ts": (start.timestamp_ns - origin) / US,
+                       "args": values(start)}
+                yield {**bar, "ph": "e", "ts": (record.timestamp_ns - origin) / US}
 
 
 def metadata(kind: str, pid: int, track: int, name: str) -> Json:
