@@ -77,7 +77,8 @@ def entries(reader: TraceReader, pairs: list[Pair], counters: dict[str, list[str
             start = pair.take(record)
             if start is not None:
                 bars += 1
-                bar = {"name": f"{pair.start} - {pair.end}", "cat": "pair", "id": f"{bars:#x}", **place}
+                bar = {"name": f"{pair.start} - {pair.end}", "cat": "pair", "id": f"{bars:#x}",
+                       **place}
                 yield {**bar, "ph": "b", "ts": (start.timestamp_ns - origin) / US,
                        "args": values(start)}
                 yield {**bar, "ph": "e", "ts": (record.timestamp_ns - origin) / US}
