@@ -264,6 +264,15 @@ class DumpConfig:
 
 
 @dataclass
+class FirmwareFileConfig:
+    """What the guest finds in fw_cfg: the text, or what is in a file."""
+
+    source: str
+    text: str | None = None
+    file: str | None = None
+
+
+@dataclass
 class Config:
     """The whole machine and how to run it."""
 
@@ -274,7 +283,13 @@ class Config:
     drives: list[DriveConfig] = field(default_factory=list)
     virtio_disks: list[VirtioBlkConfig] = field(default_factory=list)
     boot_order: str = "cad"  # a floppy, c disk, d CD-ROM, n network
+    boot_once: str | None = None  # the order until the first reset
     boot_menu: bool = False
+    boot_strict: bool = False  # try nothing but what is named
+    boot_wait_ms: int | None = None  # for the menu
+    reboot_timeout_ms: int | None = None  # until all is tried anew; None: never
+    fw_cfg_files: dict[str, FirmwareFileConfig] = field(default_factory=dict)  # by name
+    uuid: bytes = bytes(16)
     firmware_dirs: list[str] = field(default_factory=list)  # searched before the usual places
     bios: str = "bios-256k.bin"  # the system's firmware, by name
 

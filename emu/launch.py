@@ -20,10 +20,10 @@ from pyemu.gdbstub.server import DebugServer
 from pyemu.machine import cmos, direct_boot, layout, smbios
 from pyemu.machine.acpi import tables
 from pyemu.machine.block.drive import Drive
-from pyemu.machine.firmware_config import FirmwareConfig
+from pyemu.machine.firmware_config import OWN_FILES, FirmwareConfig
 from pyemu.machine.floppy_drive import format_of
 from pyemu.machine.ide_identify import default_geometry
-from pyemu.machine.kernel_image import KernelImage
+from pyemu.machine.kernel_image import KernelImage, read_file
 from pyemu.machine.net.peer import Peer
 from pyemu.machine.pc import Parts, Pc
 from pyemu.monitor import registers
@@ -186,7 +186,8 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs
     files = tables.build(low_ram, serials=sum(map(bool, serials)),
                          panic_port=config.pvpanics[0][0] if config.pvpanics else None)
     signature, *_, features = runner.cpu.cpuid(1)
-    files |= smbios.build([(0, low_ram), (layout.HIGH_RAM, high_ram)], (signature, features))
+    files |= smbios.build([(0, low_ram), (layout.HIGH_RAM, high_ram)], (signature, features),
+                          config.uuid)
     if vapic:
         files["genroms/kvmvapic.bin"] = vapic
     boot_order = []
@@ -194,15 +195,20 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs
     if kernel:
         files[kernel.rom_file] = roms.load(kernel.OPTION_ROM, config.firmware_dirs)
         boot_order = [kernel.boot_path]
-    firmware = FirmwareConfig(low_ram, high_ram, boot_menu=config.boot_menu, files=files,
-                              boot_order=boot_order, graphic=config.graphic,
+    _add_files(config, files)
+    firmware = FirmwareConfig(low_ram, high_ram, uuid=config.uuid, files=files,
+                              boot_order=boot_order, boot_strict=config.boot_strict,
+                              boot_menu=config.boot_menu, menu_wait_ms=config.boot_wait_ms,
+                              reboot_timeout_ms=config.reboot_timeout_ms, graphic=config.graphic,
                               hypertransport=_has_hypertransport(runner.cpu))
     settings = cmos.preset(low_ram, high_ram, boot=config.boot_order,
                            floppies=[_floppy_type(drive) for drive in floppies],
                            disks=[_geometry(drive) for drive in ide])
+    boot_orders = [config.boot_once, config.boot_order] if config.boot_once else []
     return Parts(ram=_allocate_ram(config.ram_bytes), bios=bios, vga_rom=vga_rom, drives=drives,
                  ide=ide, floppies=floppies, virtio_disks=virtio_disks, serials=serials, nics=nics,
                  debug_console=debug_console, epoch=_epoch(config), cmos=settings,
+                 boot_orders=boot_orders,
                  firmware=firmware, kernel=kernel, testdev=config.testdev,
                  debug_exits=[(each.base, each.count) for each in config.debug_exits],
                  pvpanics=config.pvpanics)
@@ -213,6 +219,18 @@ def _has_hypertransport(cpu: Cpu) -> bool:
     _, ebx, ecx, edx = cpu.cpuid(0)
     address_bits = cpu.cpuid(0x80000008)[0] & 0xff
     return (ebx, edx, ecx) == AMD and address_bits >= 40
+
+
+def _add_files(config: Config, files: dict[str, bytes]) -> None:
+    """Those of -fw_cfg."""
+    for name, wanted in config.fw_cfg_files.items():
+        if name in files or name in OWN_FILES:
+            raise UserError(f"{wanted.source}: duplicate fw_cfg file name: {name}")
+        try:
+            files[name] = ((wanted.text or "").encode() if wanted.file is None
+                           else read_file("firmware file", wanted.file))
+        except ValueError as error:
+            raise UserError(f"{wanted.source}: {error}") from None
 
 
 def _nics(config: Config, netdevs: Netdevs) -> list[tuple[bytes, bytes | None, Peer]]:

@@ -14,9 +14,11 @@ GIB = 1 << 30
 E820_ENTRY = struct.Struct("<QQI")  # address, length, type
 E820_RAM, E820_RESERVED = 1, 2
 HYPERTRANSPORT = 0xfd_0000_0000, 0x3_0000_0000  # AMD's processors route it elsewhere
-FAIL_FOREVER = 0xffffffff  # etc/boot-fail-wait: do not try again
+E820, FAIL_WAIT, MENU_WAIT, SYSTEM_STATES, BOOT_ORDER = OWN_FILES = (
+    "etc/e820", "etc/boot-fail-wait", "etc/boot-menu-wait", "etc/system-states", "bootorder")
+FAIL_FOREVER = 0xffffffff  # FAIL_WAIT: do not try again
 
-# etc/system-states: one byte for each of S0 to S5, its SLP_TYP with this bit if it can be entered
+# SYSTEM_STATES: one byte for each of S0 to S5, its SLP_TYP with this bit if it can be entered
 STATE_OFFERED = 0x80
 
 
@@ -62,12 +64,12 @@ class FirmwareConfig:
         fw_cfg.add_i32(key.IRQ0_OVERRIDE, 1)  # the PIT is on input 2 of the I/O APIC
         # No nodes, then the node of each processor: none.
         fw_cfg.add_bytes(key.NUMA, bytes(8 * (1 + self.max_cpus)))
-        fw_cfg.add_file("etc/e820", self._e820())
-        fw_cfg.add_file("etc/boot-fail-wait", self._boot_fail_wait())
+        fw_cfg.add_file(E820, self._e820())
+        fw_cfg.add_file(FAIL_WAIT, self._boot_fail_wait())
         if self.menu_wait_ms is not None:
-            fw_cfg.add_file("etc/boot-menu-wait", self.menu_wait_ms.to_bytes(2, "little"))
-        fw_cfg.add_file("etc/system-states", self._system_states())
-        fw_cfg.add_file("bootorder", self._boot_order())
+            fw_cfg.add_file(MENU_WAIT, self.menu_wait_ms.to_bytes(2, "little"))
+        fw_cfg.add_file(SYSTEM_STATES, self._system_states())
+        fw_cfg.add_file(BOOT_ORDER, self._boot_order())
         for name, data in self.files.items():
             fw_cfg.add_file(name, data)
 

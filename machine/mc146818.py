@@ -109,6 +109,11 @@ class Rtc(Chip):
     def restored(self) -> None:
         self._update_irq()
 
+    def change_memory(self, settings: Mapping[int, tuple[int, int]]) -> None:
+        """By address: which bits of the byte are set, and to what."""
+        for address, (mask, value) in settings.items():
+            self.ram[address] = self.ram[address] & ~mask | value
+
     # Ports
 
     def read(self, offset: int, size: int) -> int:

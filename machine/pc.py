@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from pyemu.machine import layout
+from pyemu.machine import cmos, layout
 from pyemu.machine.acpi_hotplug import CpuHotplug, PciHotplug
 from pyemu.machine.atapi_cdrom import AtapiCdrom
 from pyemu.machine.block.drive import Drive
@@ -58,7 +58,8 @@ class Parts:
     serials: character devices of COM1 to COM4; None: absent. nics: of each its MAC address, its
     option ROM and the peer it is plugged into. vga_rom: None: no display adapter.
     debug_console: character device or None.
-    epoch: Unix seconds that the RTC shows at power-on. cmos: bytes by address.
+    epoch: Unix seconds that the RTC shows at power-on. cmos: bytes by address. boot_orders: what
+    replaces the order there at power-on and at the resets that follow, one after the other.
     kernel: to be booted instead of a disk, by the option ROM among the firmware's files.
     testdev: have the device for test programs. debug_exits: first port and number of each.
     pvpanics: port and events of each.
@@ -76,6 +77,7 @@ class Parts:
     debug_console: Any
     epoch: int
     cmos: Mapping[int, int]
+    boot_orders: Sequence[str]
     firmware: FirmwareConfig
     kernel: KernelImage | None = None
     testdev: bool = False
@@ -92,6 +94,7 @@ class Pc(Chip):
 
     def __init__(self, cpu: Any, clock: Any, ports: Any, memory: Any, system: Any, parts: Parts):
         self.drives = parts.drives
+        self.boot_orders = list(parts.boot_orders)
         self.memory = memory
         _lay_out_memory(memory, parts)
 
@@ -222,6 +225,8 @@ class Pc(Chip):
     def reset(self) -> None:
         for chip in self.chips.values():
             chip.reset()
+        if self.boot_orders:
+            self.rtc.change_memory(cmos.boot_settings(self.boot_orders.pop(0)))
         if self.kernel:
             self.kernel.load(self.memory)
 

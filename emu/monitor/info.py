@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from pyemu.machine.block.drive import Drive
     from pyemu.monitor.monitor import Monitor
 
-NO_UUID = str(UUID(int=0))
 CACHE_MODES = {"none": "writeback, direct", "directsync": "writethrough, direct",
                "unsafe": "writeback, ignore flushes"}
 
@@ -109,7 +108,7 @@ def numa(monitor: Monitor, arguments: list[str]) -> str:
 
 
 def uuid(monitor: Monitor, arguments: list[str]) -> str:
-    return NO_UUID
+    return str(UUID(bytes=monitor.config.uuid))
 
 
 def show_registers(monitor: Monitor, arguments: list[str]) -> str:

@@ -70,12 +70,7 @@ def boot_set(monitor: Monitor, arguments: list[str]) -> str:
     except ValueError as error:
         raise CommandError(str(error)) from None
 
-    def write() -> None:
-        ram = monitor.runner.machine.rtc.ram
-        for address, (mask, value) in settings.items():
-            ram[address] = ram[address] & ~mask | value
-
-    monitor.runner.call(write)
+    monitor.runner.call(lambda: monitor.runner.machine.rtc.change_memory(settings))
     return f"boot device list now set to {order}"
 
 

@@ -7,8 +7,6 @@ from pyemu.options import keyvalue
 from pyemu.options.request import Answer, Request
 
 RAM_STEP = 8192  # bytes; sizes are rounded up to it
-BOOT_DEVICES = "abcdn"
-BOOT_PLACES = 3  # the CMOS has room for three
 ACTIONS = {"panic": ("pause", "shutdown", "exit-failure", "none"),
            "reboot": ("reset", "shutdown"), "shutdown": ("poweroff", "pause")}
 MACHINES = {"pc": "alias of pc-i440fx-7.2", "pc-i440fx-7.2": "default"}
@@ -74,21 +72,9 @@ def _accelerator(names: list[str]) -> None:
     raise UserError(f"no {names[0]} here: the CPU is emulated, which is called tcg")
 
 
-def boot(request: Request, text: str) -> None:
-    config = request.config
-    values = keyvalue.parse(text, ("order", "menu"), implied="order")
-    order = values.get("order", config.boot_order)
-    for place, device in enumerate(order):
-        if device not in BOOT_DEVICES:
-            raise UserError(f"Invalid boot device '{device}'")
-        if device in order[:place]:
-            raise UserError(f"Boot device '{device}' was given twice")
-    if not order:
-        raise UserError("the boot order is empty")
-    if len(order) > BOOT_PLACES:
-        raise UserError("Too many boot devices for PC")
-    config.boot_order = order
-    config.boot_menu = keyvalue.on_off(values, "menu", config.boot_menu)
+def parallel(request: Request, text: str) -> None:
+    if text != "none":
+        raise UserError("there is no parallel port")
 
 
 def clock(request: Request, text: str) -> None:

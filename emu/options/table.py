@@ -3,7 +3,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from pyemu.config import UserError
-from pyemu.options import chardevs, cpu, devices, display, drives, machine, network
+from pyemu.options import chardevs, cpu, devices, display, drives, firmware, machine, network
 from pyemu.options.request import Answer, Request
 
 HELP_WORDS = ("help", "?", "trace:help")
@@ -111,6 +111,9 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                "virtio-blk-pci (drive=ID of a -drive if=none, serial=); "
                "isa-debug-exit (iobase=, iosize=), by which the guest sets the exit status; "
                "pc-testdev; `help` lists them", devices.device),
+        Option(("fw_cfg",), "[name=]NAME,file=FILE|string=TEXT",
+               "a file for the guest in the firmware's configuration", firmware.fw_cfg),
+        Option(("uuid",), "UUID", "of the machine, in its SMBIOS tables", firmware.uuid),
         Option(("clock",), "host|warp", "time goes as the host's does, or jumps while the guest is "
                "halted and nothing goes in or out, so that waiting is free", machine.clock),
         Option(("icount",), "shift=auto,sleep=off", "the same as -clock warp", machine.icount),
@@ -135,8 +138,10 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                switch("snapshot")),
     ),
     "Boot": (
-        Option(("boot",), "[order=]DEVICES[,menu=on|off]",
-               "where to boot from: a floppy, c disk, d CD-ROM, n network", machine.boot),
+        Option(("boot",), "[order=]DEVICES[,once=DEVICES]",
+               "where to boot from: a floppy, c disk, d CD-ROM, n network; once: until the first "
+               "reset; menu=on|off, splash-time=MS (how long for the menu), reboot-timeout=MS (to "
+               "try anew where nothing boots), strict=on|off", firmware.boot),
         Option(("kernel",), "FILE", "boot this kernel: Linux, multiboot or, with a PVH entry, ELF",
                setting("kernel")),
         Option(("initrd",), "FILE", "with this initial RAM disk; for multiboot, "
@@ -201,6 +206,7 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option(("chardev",), "KIND,id=ID[,KEY=VALUE...]",
                "a device by the name ID: stdio, null, file, pty or socket, with mux=on shared by "
                "several ports and monitors", chardevs.chardev),
+        Option(("parallel",), "none", "there is no parallel port", machine.parallel),
         Option(("no-hpet", "no-user-config"), "", "as it is anyway: there is no HPET, and no file "
                "with settings", as_it_is),
         Option(("nodefaults",), "", "only the ports, adapters and monitors that are asked for",
@@ -231,10 +237,10 @@ OPTIONS = {name: option for group in GROUPS.values() for option in group for nam
 
 # QEMU's other options, so that one of them is not called a misspelling.
 NOT_SUPPORTED = """
-    numa add-fd set global mem-path mem-prealloc k audio-help audio audiodev uuid
+    numa add-fd set global mem-path mem-prealloc k audio-help audio audiodev
     blockdev mtdblock sd fsdev virtfs iscsi usb usbdevice spice portrait rotate
     win2k-hack no-fd-bootchk no-acpi acpitable smbios tpmdev
-    pflash dtb compat fw_cfg parallel singlestep overcommit
+    pflash dtb compat singlestep overcommit
     seed enable-kvm xen-domid xen-attach xen-domid-restrict loadvm daemonize
     option-rom watchdog-action echr incoming only-migratable chroot runas sandbox
     readconfig async-teardown msg dump-vmstate enable-sync-profile

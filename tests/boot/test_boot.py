@@ -24,6 +24,10 @@ GUESTS = {
         [("mem 0x0000000100000000-0x000000013fffffff] usable", ""), *LOGIN, *POWER_OFF]),
     "disk on the secondary channel, without display and network": (
         f"-nodefaults -serial stdio {MINI},index=2", [*LOGIN, *POWER_OFF]),
+    "a machine with a name of its own": (
+        f"-uuid 01234567-89ab-cdef-0123-456789abcdef {MINI} -nographic",
+        [*LOGIN, ("# ", "cat /sys/class/dmi/id/product_uuid\n"),
+         ("\n01234567-89ab-cdef-0123-456789abcdef", ""), *POWER_OFF]),
     "an Intel CPU": (
         f"-cpu Haswell {MINI} -nographic",
         [("CPU0: Intel Core Processor (Haswell", ""), *LOGIN, *POWER_OFF]),
@@ -49,6 +53,19 @@ def test_guest(options, steps):
             console.expect(text, TIMEOUT)
             if keys:
                 console.send(keys.encode())
+        assert console.wait() == 0
+
+
+def test_boot_once():
+    """From the CD-ROM first, whose drive is empty; after a reset from the hard disk first."""
+    options = "-boot order=c,once=d -net none -nographic"
+    with Console([*WARPED, *options.split()]) as console:
+        for text in ("DVD/CD", "Hard Disk", "No bootable device"):
+            console.expect(text, TIMEOUT)
+        console.monitor("system_reset")
+        for text in ("Hard Disk", "DVD/CD", "No bootable device"):
+            console.expect(text, TIMEOUT)
+        console.send(b"\x01x")
         assert console.wait() == 0
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pyemu import cli
-from pyemu.config import MIB, QmpConfig, UserError
+from pyemu.config import MIB, FirmwareFileConfig, QmpConfig, UserError
 from pyemu.cpu_features import CpuChanges
 from pyemu.options import parse
 from pyemu.options.keyvalue import split
@@ -82,6 +82,23 @@ def test_how_a_drive_writes():
     drive, *_ = config("-drive file=a,cache=unsafe,discard=unmap,werror=stop,rerror=ignore").drives
     assert (drive.cache, drive.discard, drive.werror, drive.rerror) == (
         "unsafe", True, "stop", "ignore")
+
+
+def test_what_the_firmware_is_told(capsys):
+    told = config("-boot dc,once=n,menu=on,splash-time=500,reboot-timeout=-1,strict=on "
+                  "-fw_cfg opt/a,string=b -fw_cfg name=c,file=d "
+                  "-uuid 01234567-89AB-cdef-0123-456789abcdef -parallel none")
+    assert (told.boot_order, told.boot_once, told.boot_menu, told.boot_strict) == (
+        "dc", "n", True, True)
+    assert (told.boot_wait_ms, told.reboot_timeout_ms) == (500, None)
+    assert told.fw_cfg_files == {
+        "opt/a": FirmwareFileConfig("-fw_cfg opt/a,string=b", text="b"),
+        "c": FirmwareFileConfig("-fw_cfg name=c,file=d", file="d")}
+    assert told.uuid.hex() == "0123456789abcdef" * 2
+    assert config("-boot reboot-timeout=2000").reboot_timeout_ms == 2000
+    assert capsys.readouterr().err == (
+        'pyemu: -fw_cfg name=c,file=d: warning: externally provided fw_cfg item names should be '
+        'prefixed with "opt/"\n')
 
 
 def test_features_of_the_cpu(capsys):
@@ -191,7 +208,18 @@ def test_sockets():
     ("-boot cc", "-boot cc: Boot device 'c' was given twice"),
     ("-boot abcd", "-boot abcd: Too many boot devices for PC"),
     ("-boot menu=maybe", "-boot menu=maybe: Parameter 'menu' expects 'on' or 'off'"),
-    ("-boot once=d", "-boot once=d: Invalid parameter 'once'"),
+    ("-boot once=x", "-boot once=x: Invalid boot device 'x'"),
+    ("-boot splash=x", "-boot splash=x: Invalid parameter 'splash'"),
+    ("-boot splash-time=70000", "-boot splash-time=70000: splash-time is invalid, "
+     "it should be a value between 0 and 65535"),
+    ("-fw_cfg name=opt/x", "-fw_cfg name=opt/x: name, plus exactly one of file and string, "
+     "are needed"),
+    (f"-fw_cfg opt/{'a' * 52},string=a", f"-fw_cfg opt/{'a' * 52},string=a: "
+     "name too long (max. 55 char)"),
+    ("-fw_cfg opt/x,string=a -fw_cfg opt/x,string=b",
+     "-fw_cfg opt/x,string=b: duplicate fw_cfg file name: opt/x"),
+    ("-uuid 1", "-uuid 1: failed to parse UUID string: wrong format"),
+    ("-parallel stdio", "-parallel stdio: there is no parallel port"),
     ("-rtc clock=vm", "-rtc clock=vm: Invalid parameter 'clock'"),
     ("-vga cirrus",
      "-vga cirrus: vga type 'cirrus' is not supported, only std and none are"),

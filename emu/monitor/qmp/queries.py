@@ -5,12 +5,13 @@ import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from pyemu import __version__
 from pyemu.cache_modes import CACHES
 from pyemu.config import DEFAULT_CPU
 from pyemu.cpu_models import MODELS
-from pyemu.monitor import blockstats, devices, info, screen
+from pyemu.monitor import blockstats, devices, screen
 from pyemu.monitor.qmp.schema import SCHEMA, VERSION
 from pyemu.options.chardevs import KEYS
 
@@ -89,7 +90,7 @@ def current_machine(session: Session) -> dict[str, Any]:
 
 
 def uuid(session: Session) -> dict[str, Any]:
-    return {"UUID": info.NO_UUID}
+    return {"UUID": str(UUID(bytes=session.config.uuid))}
 
 
 def mice(session: Session) -> list[dict[str, Any]]:
