@@ -1,8 +1,9 @@
 """The guest-physical memory map: RAM, ROM and devices, and what lies between them.
 
-Everything from 0 to 2^52 is mapped, since an access that nobody answers must read as ones and not
-end the run. Mapping into a gap costs by the size of the gap, 70 ns a page: gaps are cut fine where
-PCI regions will come and go, and above 4 GiB at powers of two, for the sake of high RAM.
+Everything from 0 to 2^52 is mapped, since an access that nobody answers must read as zeros, as with
+QEMU, and not end the run. Mapping into a gap costs by the size of the gap, 70 ns a page: gaps are
+cut fine where PCI regions will come and go, and above 4 GiB at powers of two, for the sake of high
+RAM.
 """
 import bisect
 import mmap

@@ -162,9 +162,10 @@ static PyObject *map_ram(Vcpu *vcpu, PyObject *args)
 static uint64_t device_read(void *uc, uint64_t offset, unsigned size, void *user)
 {
     const Region *region = user; /* not to be looked at once its device may have unmapped it */
-    uint64_t value = ~0ull, address = region->start + offset;
+    uint64_t value = region->vcpu->fetching ? ~0ull : 0, address = region->start + offset;
     bool assigned = region->read;
     (void)uc;
+    region->vcpu->fetching = false;
     if (window_has(&region->window, offset, size)) {
         value = window_read(&region->window, offset, size);
     } else if (assigned) {
@@ -212,7 +213,7 @@ static void device_write(void *uc, uint64_t offset, unsigned size, uint64_t valu
 PyDoc_STRVAR(map_device_doc,
 "map_device(address, size, device)\n--\n\n"
 "Let device.read(offset, size) and device.write(offset, size, value) answer; None: nobody, which\n"
-"reads as ones.");
+"reads as zeros.");
 
 static PyObject *map_device(Vcpu *vcpu, PyObject *args)
 {
@@ -286,17 +287,26 @@ static PyObject *unmap(Vcpu *vcpu, PyObject *args)
     Py_RETURN_NONE;
 }
 
-/* A store to ROM is dropped; an instruction fetch from a device reads FF FF, which is #UD. */
+/* A store to ROM is dropped. */
 static bool ignore(void *uc, int type, uint64_t address, int size, int64_t value, void *user)
 {
     (void)uc, (void)type, (void)address, (void)size, (void)value, (void)user;
     return true;
 }
 
+/* What follows is the read. Where nobody answers it gives FF FF, which is #UD: the guest has lost
+ * its way. */
+static bool fetch(void *uc, int type, uint64_t address, int size, int64_t value, void *user)
+{
+    (void)uc, (void)type, (void)address, (void)size, (void)value;
+    ((Vcpu *)user)->fetching = true;
+    return true;
+}
+
 int memory_install(Vcpu *vcpu)
 {
     if (HOOK(vcpu, UC_HOOK_MEM_WRITE_PROT, ignore) < 0 ||
-        HOOK(vcpu, UC_HOOK_MEM_FETCH_PROT, ignore) < 0)
+        HOOK(vcpu, UC_HOOK_MEM_FETCH_PROT, fetch) < 0)
         return -1;
     return 0;
 }

@@ -120,6 +120,7 @@ typedef struct Vcpu {
     Region **regions; /* by address */
     size_t region_count;
     Region *last_region;
+    bool fetching; /* an instruction, from what is not RAM */
     bool keeps_tlb; /* pages are not flushed one by one: all will be */
     uint8_t *code_marks; /* by ram_addr page: may hold translated code */
     Port **ports;        /* 65536 */
