@@ -77,7 +77,7 @@ class Fdc(Chip):
         """By hardware."""
         self.dor = DMA_GATE | NOT_RESET
         self.tdr = 0
-        self.rate = 2
+        self.rate = 0  # 500 kb/s, as QEMU comes up; the chip itself does with 250
         self.locked = False
         self.timing = bytes(2)  # as SPECIFY has it
         self.perpendicular = 0

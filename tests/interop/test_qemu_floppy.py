@@ -47,7 +47,6 @@ class Theirs(Host):
         self.first, self.second, self.pages = (
             Window(self, base) for base in (0x00, 0xC0, 0x81))
         self.memory = self
-        self.rate(0)
 
     ask = Qemu.ask
 

@@ -29,7 +29,6 @@ class Host:
         self.dma = Dma(self.memory)
         self.irq = Line(lambda level: None)
         self.fdc = Fdc(self.irq, self.dma.channels[2], [FloppyDrive(self.drive), None], Commands)
-        self.rate(0)
 
     def rate(self, code):
         self.fdc.direction.write(0, 1, code)
