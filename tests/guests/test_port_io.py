@@ -216,16 +216,21 @@ def test_a_watchpoint_sees_each_item():
     assert guest.memory.read(DATA, 24) == PATTERN[:20] + bytes(4)
 
 
-def test_each_item_is_traced():
-    guest, stream, written = Guest("long"), Stream(PATTERN), []
+@pytest.mark.parametrize(("event", "items"), [
+    ("cpu_in", [(PORT, ord("l"), int.from_bytes(PATTERN[4 * n:4 * n + 4], "little"))
+                for n in range(8)]),
+    ("guest_mem_write", [(DATA + 4 * n, 4, int.from_bytes(PATTERN[4 * n:4 * n + 4], "little"))
+                         for n in range(8)]),
+])
+def test_each_item_is_traced(event, items):
+    guest, stream, told = Guest("long"), Stream(PATTERN), []
     guest.ports.map(PORT, 1, stream, width=4)
-    stores = hooks.hooks["guest_mem_write"]
-    stores.listeners = (lambda address, size, value: written.append((address, size)),)
+    hooks.hooks[event].listeners = (lambda *arguments: told.append(arguments),)
     try:
         assert guest.run(into_memory(8)).stop == "end"
     finally:
-        stores.listeners = ()
-    assert [(DATA + 4 * n, 4) in written for n in range(8)] == [True] * 8
+        hooks.hooks[event].listeners = ()
+    assert [item for item in told if item in items] == items
     assert guest.memory.read(DATA, 32) == PATTERN[:32]
 
 

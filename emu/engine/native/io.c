@@ -2,7 +2,7 @@
  *
  * REP INS and REP OUTS move as many items as the device gives or takes in one call: the hook moves
  * all but one itself and leaves count and index as if the instruction had looped so often. A kernel
- * read by firmware through IDE is 8 million IN otherwise.
+ * read by firmware through IDE is 8 million IN otherwise, as it is while somebody watches each.
  */
 #include "device.h"
 #include "tracing.h"
@@ -57,11 +57,13 @@ static Prefixed decode(Vcpu *vcpu)
     return found;
 }
 
-/* Whether somebody is to see each item go into memory or come from it. */
-static bool is_watched(const Vcpu *vcpu)
+/* Whether somebody is to see each item by itself. */
+static bool is_watched(const Vcpu *vcpu, bool input)
 {
-    return vcpu->watchpoint_count || hook_enabled(trace_hooks[EVENT_guest_mem_read]) ||
-           hook_enabled(trace_hooks[EVENT_guest_mem_write]);
+    int port = input ? EVENT_cpu_in : EVENT_cpu_out;
+    int memory = input ? EVENT_guest_mem_write : EVENT_guest_mem_read;
+    return vcpu->stepping || vcpu->watchpoint_count || hook_enabled(trace_hooks[port]) ||
+           hook_enabled(trace_hooks[memory]);
 }
 
 /* Whether the instruction at RIP is a repeated string access to a port that can go on in this page
@@ -69,7 +71,7 @@ static bool is_watched(const Vcpu *vcpu)
 static bool find_string(Vcpu *vcpu, bool input, int size, String *string)
 {
     Env *env = vcpu->env;
-    if (env->df < 0 || env->eflags & FLAG_TF || vcpu->stepping || is_watched(vcpu))
+    if (env->df < 0 || env->eflags & FLAG_TF || is_watched(vcpu, input))
         return false;
     Prefixed prefixed = decode(vcpu);
     uint8_t opcode = (input ? 0x6c : 0x6e) + (size > 1);
