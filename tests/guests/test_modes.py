@@ -43,6 +43,16 @@ def test_reset_out_of_long_mode_ring_3_with_everything_in_use():
     assert (result.ax, result.ecx) == (0, 0x60000010)
 
 
+@pytest.mark.parametrize("msr", [0x17a, 0x1a0, 0x2ff, 0xd90, 0xc0000103])
+def test_msrs_are_reset(msr):
+    guest = Guest("long", cpu="max")
+    read = f"mov ecx, {msr}\nrdmsr\nEND"
+    before = guest.run(read)
+    assert guest.run(f"WRMSR32 {msr}, 0x800\nxor eax, eax\nrdmsr\nEND").eax == 0x800
+    after = guest.run(read)
+    assert (after.stop, after.eax, after.edx) == ("end", before.eax, before.edx)
+
+
 ROUND_TRIP = """
         bits 64
         mov ebx, 64

@@ -149,7 +149,7 @@ static bool exec_interrupt(Cpu *cpu, int request)
         return false;
     }
     if (vcpu->stepping) {
-        /* no interrupt gets between: the debugger is to see the next instruction, that behind HLT, too */
+        /* no interrupt gets between: the debugger is to see the next instruction, behind HLT too */
     } else if (vcpu->nmi && !(env->hflags2 & HF2_NMI)) {
         vcpu->nmi = false;
         env->hflags2 |= HF2_NMI;

@@ -130,6 +130,26 @@ PyGetSetDef state_members[] = {
 #define LDT_RESET 0x8200
 #define TSS_RESET 0x8b00
 
+/* Model-specific registers that are 0, by their numbers: the library's WRMSR knows where they lie. */
+static const uint32_t zero_msrs[] = {
+    0x17a,      /* IA32_MCG_STATUS */
+    0x1a0,      /* IA32_MISC_ENABLE */
+    0x2ff,      /* IA32_MTRR_DEF_TYPE: MTRRs are off */
+    0xd90,      /* IA32_BNDCFGS */
+    0xc0000103, /* IA32_TSC_AUX */
+};
+
+static void reset_msrs(Vcpu *vcpu)
+{
+    Env *env = vcpu->env;
+    for (size_t i = 0; i < sizeof zero_msrs / sizeof *zero_msrs; i++) {
+        env->regs[RCX] = zero_msrs[i];
+        env->regs[RAX] = env->regs[RDX] = 0;
+        vcpu->library.wrmsr(env);
+    }
+    msr_reset(vcpu);
+}
+
 void state_reset(Vcpu *vcpu)
 {
     Library *library = &vcpu->library;
@@ -142,6 +162,7 @@ void state_reset(Vcpu *vcpu)
     library->update_cr4(env, 0);
     library->update_cr3(env, 0);
     library->cpuid(env, SIGNATURE_LEAF, 0, &signature, &ebx, &ecx, &edx);
+    reset_msrs(vcpu);
 
     memset(env->regs, 0, sizeof env->regs);
     env->regs[RDX] = signature;
@@ -164,7 +185,6 @@ void state_reset(Vcpu *vcpu)
     env->sysenter_esp = env->sysenter_eip = 0;
     env->star = env->lstar = env->cstar = env->fmask = env->kernel_gs_base = 0;
     env->pat = PAT_RESET;
-    msr_reset(vcpu);
     for (int i = 0; i < 4; i++)
         env->dr[i] = 0;
     env->dr[6] = DR6_RESET;
