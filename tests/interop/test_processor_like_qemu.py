@@ -1,5 +1,6 @@
 """What the processor does, told by kernels that run on both emulators (processor.asm)."""
 import hashlib
+import itertools
 import shutil
 import subprocess
 from pathlib import Path
@@ -13,6 +14,15 @@ BUILT = ROOT / "build/kernels"
 OPTIONS = ["-nodefaults", "-display", "none", "-serial", "stdio",
            "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"]
 SECONDS = 60
+
+DAZ, FTZ = 0x40, 0x8000
+OPERATIONS = ("addsd", "subsd", "mulsd", "divsd", "maxsd", "sqrtsd", "cvtsd2ss", "cvtss2sd",
+              "mulps", "addps", "divss", "addpd", "mulpd")
+OPERANDS = (  # of doubles, and of floats: the least normal and a half, denormals, denormal results
+    (0x0010000000000000, 0x3fe0000000000000), (0x0010000000000001, 0x3fefffffffffffff),
+    (0x8000000000000003, 0x4340000000000000), (0x0000000000000003, 0x0010000000000000),
+    (0x3810000000000000, 0x36a0000000000001), (0x3f0000003f000000, 0x0080000180000003),
+    (0x0080000100800000, 0x8080000000800001))
 
 BODIES = {
     "CR8 is the task priority": """
@@ -64,6 +74,26 @@ BODIES = {
         nop
         SHOW rax
         END""",
+    "FTZ and DAZ": "".join(f"""
+        push {0x1f80 | flush}
+        ldmxcsr [rsp]
+        fninit
+        mov rbx, {a}
+        mov rcx, {b}
+        movq xmm0, rbx
+        movq xmm1, rcx
+        {operation} xmm0, xmm1
+        movq rax, xmm0
+        SHOW rax
+        push rbx
+        fld qword [rsp]             ; the x87 flushes nothing
+        fmul dword [half]
+        fstp qword [rsp]
+        pop rax
+        SHOW rax""" for flush, (a, b), operation in itertools.product(
+            (0, DAZ, FTZ, FTZ | DAZ), OPERANDS, OPERATIONS)) + """
+        END
+half:   dd 0.5""",
 }
 
 

@@ -111,12 +111,14 @@ static int check_identity(Vcpu *vcpu)
 /* Where softfloat's state for SSE lies, shown by what the library's own functions do to it. */
 static int check_sse(Vcpu *vcpu)
 {
-    const uint32_t to_zero_without_denormals = 0x7fc0, reset = 0x1f80;
+    const uint32_t to_zero_without_denormals = 0x7fc0, flush_results = 0x9f80, reset = 0x1f80;
     Env *env = vcpu->env;
     Xmm one = {0x3ff0000000000000}, three = {0x4008000000000000};
 
     vcpu->library.ldmxcsr(env, to_zero_without_denormals);
     bool same = env->sse_status.rounding == FLOAT_ROUND_TO_ZERO && env->sse_status.flush_operands;
+    vcpu->library.ldmxcsr(env, flush_results);
+    same = same && (env->x87_status.flush_results || env->sse_status.flush_results);
     vcpu->library.ldmxcsr(env, reset);
     same = same && !env->sse_status.rounding && !env->sse_status.flush_operands;
     vcpu->library.divsd(env, &one, &three);

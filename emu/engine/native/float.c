@@ -1,8 +1,8 @@
 /* Doubles and floats of SSE by the host's FPU, where it gives what the library's softfloat gives.
  *
  * It does when it rounds to nearest, denormal operands count, the inexact exception is noted already,
- * and a result is a normal number: then no other exception can have happened. A result of zero is as
- * good where it is exact. All else is left to the library.
+ * and a result is a normal number: then no other exception can have happened, and there is nothing to
+ * flush. A result of zero is as good where it is exact. All else is left to the library.
  */
 #include <float.h>
 #include <math.h>
@@ -20,7 +20,7 @@ static inline bool counts_denormals(const Env *env)
 static inline bool rounds_as_host(const Env *env)
 {
     static const FloatStatus wanted = {.exceptions = FLOAT_INEXACT}, looked_at = {
-        .rounding = 0xff, .exceptions = FLOAT_INEXACT, .flush_results = 0xff, .flush_operands = 0xff,
+        .rounding = 0xff, .exceptions = FLOAT_INEXACT, .flush_operands = 0xff,
     };
     uint64_t status, mask, value;
     memcpy(&status, &env->sse_status, sizeof status);
@@ -227,6 +227,18 @@ static void cvtsd2ss(Env *env, Xmm *d, const Xmm *s)
         library_cvtsd2ss(env, d, s);
 }
 
+#define MXCSR_FTZ 0x8000
+
+static void (*library_update_mxcsr)(Env *);
+
+/* Stock has FTZ flush what the x87 computes, rather than SSE. */
+static void update_mxcsr(Env *env)
+{
+    library_update_mxcsr(env);
+    env->sse_status.flush_results = (env->mxcsr & MXCSR_FTZ) != 0;
+    env->x87_status.flush_results = 0;
+}
+
 int float_install(Vcpu *vcpu)
 {
 #define ENTRY(name) {#name, name, (void **)&library_##name},
@@ -243,6 +255,9 @@ int float_install(Vcpu *vcpu)
         FLAGS_ENTRY(ucomisd) FLAGS_ENTRY(comisd) FLAGS_ENTRY(ucomiss) FLAGS_ENTRY(comiss)
     };
 #undef ENTRY
+    library_update_mxcsr = vcpu->library.update_mxcsr;
+    if (slot_replace(vcpu, "update_mxcsr_status_x86_64", update_mxcsr) < 0)
+        return -1;
     return helper_replace_sse(vcpu, helpers, sizeof helpers / sizeof *helpers);
 }
 

@@ -54,6 +54,7 @@
     FUNCTION(void, set_dr, "helper_set_dr_x86_64", (Env *, int number, uint64_t value)) \
     FUNCTION(void, fninit, "helper_fninit_x86_64", (Env *)) \
     FUNCTION(void, ldmxcsr, "helper_ldmxcsr_x86_64", (Env *, uint32_t value)) \
+    FUNCTION(void, update_mxcsr, "update_mxcsr_status_x86_64", (Env *)) \
     FUNCTION(void, divsd, "helper_divsd_x86_64", (Env *, Xmm *d, const Xmm *s)) \
     FUNCTION(void, set_a20, "x86_cpu_set_a20_x86_64", (Cpu *, int on)) \
     FUNCTION(void, tlb_flush, "tlb_flush_x86_64", (Cpu *)) \
