@@ -14,11 +14,6 @@ def test_data_breakpoints_do_not_trap():
     assert (result.stop, result.events) == ("end", [])
 
 
-def test_dr7_general_detect_does_not_trap():
-    result = run("mov eax, 0x2400\nmov dr7, rax\nmov rax, dr0\nEND")
-    assert (result.stop, result.events) == ("end", [])
-
-
 def test_alignment_is_not_checked():
     result = run(f"pushfq\nor dword [rsp], 1 << 18\npopfq\nmov eax, [{DATA + 1}]\nEND", ring=3)
     assert (result.stop, result.events) == ("end", [])
@@ -27,11 +22,6 @@ def test_alignment_is_not_checked():
 def test_segment_limits_are_not_checked():
     """A load beyond the limit of a 64 KiB segment."""
     result = run("mov ax, KDATA16\nmov ds, ax\nmov eax, [0x20000]\nEND", mode="protected")
-    assert (result.stop, result.events) == ("end", [])
-
-
-def test_reserved_bits_of_cr4_are_taken():
-    result = run("mov rax, cr4\nbts rax, 23\nmov cr4, rax\nEND")
     assert (result.stop, result.events) == ("end", [])
 
 

@@ -6,9 +6,7 @@
  */
 #include "vcpu.h"
 
-enum { EAX, EBX, ECX, EDX };
-
-static void read_cpuid(Vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t found[4])
+void identity_read(Vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t found[4])
 {
     vcpu->library.cpuid(vcpu->env, leaf, subleaf, &found[EAX], &found[EBX], &found[ECX], &found[EDX]);
     if (leaf == 1)
@@ -22,7 +20,7 @@ static void read_cpuid(Vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t fou
 static void on_cpuid(Env *env)
 {
     uint32_t found[4];
-    read_cpuid(vcpu_of_env(env), (uint32_t)env->regs[RAX], (uint32_t)env->regs[RCX], found);
+    identity_read(vcpu_of_env(env), (uint32_t)env->regs[RAX], (uint32_t)env->regs[RCX], found);
     env->regs[RAX] = found[EAX];
     env->regs[RBX] = found[EBX];
     env->regs[RCX] = found[ECX];
@@ -32,7 +30,7 @@ static void on_cpuid(Env *env)
 PyObject *identity_cpuid(Vcpu *vcpu, PyObject *leaf)
 {
     uint32_t found[4];
-    read_cpuid(vcpu, (uint32_t)PyLong_AsUnsignedLongMask(leaf), 0, found);
+    identity_read(vcpu, (uint32_t)PyLong_AsUnsignedLongMask(leaf), 0, found);
     if (PyErr_Occurred())
         return NULL;
     return Py_BuildValue("IIII", found[EAX], found[EBX], found[ECX], found[EDX]);

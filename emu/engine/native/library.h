@@ -51,6 +51,7 @@
     FUNCTION(void, update_cr0, "cpu_x86_update_cr0_x86_64", (Env *, uint32_t value)) \
     FUNCTION(void, update_cr3, "cpu_x86_update_cr3_x86_64", (Env *, uint64_t value)) \
     FUNCTION(void, update_cr4, "cpu_x86_update_cr4_x86_64", (Env *, uint32_t value)) \
+    FUNCTION(uint64_t, get_dr, "helper_get_dr_x86_64", (Env *, int number)) \
     FUNCTION(void, set_dr, "helper_set_dr_x86_64", (Env *, int number, uint64_t value)) \
     FUNCTION(void, fninit, "helper_fninit_x86_64", (Env *)) \
     FUNCTION(void, ldmxcsr, "helper_ldmxcsr_x86_64", (Env *, uint32_t value)) \

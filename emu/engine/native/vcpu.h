@@ -261,6 +261,9 @@ void syscall_install(Vcpu *vcpu);
 /* identity.c */
 void identity_install(Vcpu *vcpu);
 PyObject *identity_cpuid(Vcpu *vcpu, PyObject *leaf);
+enum { EAX, EBX, ECX, EDX };
+/* What CPUID says, without what is hidden. */
+void identity_read(Vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t found[4]);
 PyObject *identity_get(Vcpu *vcpu, PyObject *unused);
 PyObject *identity_set(Vcpu *vcpu, PyObject *bytes);
 

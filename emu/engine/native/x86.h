@@ -1,6 +1,6 @@
 /* Numbers of the architecture: exceptions, flags, bits of control registers.
  *
- * Sources: Intel SDM volume 3A, 2.3, 2.5 and table 6-1; AMD64 APM volume 2, 3.1.7.
+ * Sources: Intel SDM volume 3A, 2.3, 2.5 and table 6-1, 3B, 17.2; AMD64 APM volume 2, 3.1.7.
  */
 #ifndef PYEMU_X86_H
 #define PYEMU_X86_H
@@ -28,6 +28,11 @@ enum {
 #define CR0_PE 1u
 #define CR0_PG 0x80000000u
 #define CR4_TSD 4u /* RDTSC not in ring 3 */
+#define CR4_DE 8u  /* DR4 and DR5 are none */
+#define CR4_ALWAYS 0x7ffull /* the bits that every 64-bit processor has: VME to OSXMMEXCPT */
+
+#define DR6_BD 0x2000ull
+#define DR7_GD 0x2000ull /* the next access to a debug register is #DB */
 
 #define EFER_SCE 1ull
 #define EFER_SVME 0x1000ull
