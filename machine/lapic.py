@@ -3,7 +3,7 @@
 Interrupts come from the I/O APIC, from the processor's own requests (ICR), from the timer and
 from two pins: LINT0, where the 8259s' INTR is, and LINT1, the NMI button. The highest in IRR
 reaches the processor once its class is above that of TPR and ISR.
-The base address is fixed and the APIC never off globally: its MSR cannot be had on this CPU.
+The base address is fixed, whatever IA32_APIC_BASE says.
 Source: Intel SDM volume 3A, chapter 11 "APIC"; version 0x14 of the xAPIC, six LVT entries.
 """
 from collections.abc import Callable
@@ -68,15 +68,20 @@ FIRST_VECTOR = 16  # those below are illegal
 MAXIMUM = 0xFFFFFFFF
 
 
-class TaskPriority:
-    """TPR, where the processor has it at hand as CR8: its attributes of these names.
+Registers = tuple[list[Callable[[], int]], list[Callable[[int], None]]]  # to read, to write
+
+
+class Processor:
+    """What the APIC shares with its processor: TPR, at hand there as CR8, and IA32_APIC_BASE.
 
     on_task_priority(): CR8 was written while `interrupt_requested`.
+    on_apic_enable(on): the APIC is switched on or off.
     """
 
     task_priority = 0
     interrupt_requested = False
     on_task_priority: Callable[[], None]
+    on_apic_enable: Callable[[bool], None]
 
 
 class LocalApic(Chip):
@@ -90,15 +95,16 @@ class LocalApic(Chip):
     """
 
     STATE = ("id", "tpr", "ldr", "dfr", "svr", "isr", "tmr", "irr", "esr", "errors",
-             "icr_low", "icr_high", "lvt", "lint", "extint", "output",
+             "icr_low", "icr_high", "lvt", "lint", "extint", "output", "enabled",
              "timer")
 
     def __init__(self, clock: Clock, on_intr: Callable[[bool], None],
                  pic_acknowledge: Callable[[], int], on_nmi: Callable[[], None],
                  on_init: Callable[[], None], on_eoi: Callable[[int], None],
-                 processor: TaskPriority | None = None):
-        self.processor = processor or TaskPriority()
+                 processor: Processor | None = None):
+        self.processor = processor or Processor()
         self.processor.on_task_priority = self._update
+        self.processor.on_apic_enable = self._enable
         self.on_intr = on_intr
         self.pic_acknowledge = pic_acknowledge
         self.on_nmi = on_nmi
@@ -107,14 +113,15 @@ class LocalApic(Chip):
         self.timer = LapicTimer(clock, partial(self._deliver_entry, TIMER))
         self.lint = [False, False]  # levels of the pins
         self.output = False
-        self._readers: list[Callable[[], int]] = [self._no_register] * REGISTERS
-        self._writers: list[Callable[[int], None]] = [self._no_register_to_write] * REGISTERS
-        self._map_registers()
+        self.enabled = True
+        self._readers, self._writers = self._registers = self._map_registers()
+        self._nothing: Registers = [partial(int, MAXIMUM)] * REGISTERS, [self._ignore] * REGISTERS
         self.reset()
 
-    def _map_registers(self) -> None:
-        """Fill the tables that `read` and `write` look registers up in."""
-        readers, writers = self._readers, self._writers
+    def _map_registers(self) -> Registers:
+        """The tables that `read` and `write` look registers up in."""
+        readers: list[Callable[[], int]] = [self._no_register] * REGISTERS
+        writers: list[Callable[[int], None]] = [self._no_register_to_write] * REGISTERS
         for register, name in (
                 (TPR, "tpr"), (PPR, "ppr"), (LDR, "ldr"), (DFR, "dfr"), (SVR, "svr"), (ESR, "esr"),
                 (ICR_LOW, "icr_low"), (ICR_HIGH, "icr_high")):
@@ -146,10 +153,17 @@ class LocalApic(Chip):
         writers[ICR_HIGH] = self._write_icr_high
         writers[INITIAL_COUNT] = self.timer.set_initial
         writers[DIVIDE] = self.timer.set_divide
+        return readers, writers
 
     def reset(self) -> None:
         """Power-on: disabled by software, everything masked, until firmware sets it up."""
         self.id = 0
+        self._enable(True)
+
+    def _enable(self, on: bool) -> None:
+        """Off, there are no registers, and the 8259s drive INTR; then on, as after INIT."""
+        self.enabled = on
+        self._readers, self._writers = self._registers if on else self._nothing
         self._initialise()
 
     def _initialise(self) -> None:
@@ -166,6 +180,7 @@ class LocalApic(Chip):
         self._update()
 
     def restored(self) -> None:
+        self._readers, self._writers = self._registers if self.enabled else self._nothing
         self.processor.interrupt_requested = self.irr != 0
         self.on_intr(self.output)
 
@@ -206,8 +221,9 @@ class LocalApic(Chip):
         return vector
 
     def _pic_passes(self) -> bool:
-        """Virtual wire mode: LINT0 goes straight to INTR."""
-        return self.lint[0] and self.lvt[LINT0] & (MODE | MASKED) == EXTINT << MODE_SHIFT
+        """Virtual wire mode, or no APIC: LINT0 goes straight to INTR."""
+        return self.lint[0] and (self.lvt[LINT0] & (MODE | MASKED) == EXTINT << MODE_SHIFT
+                                 or not self.enabled)
 
     def _update(self) -> None:
         irr = self.irr

@@ -88,7 +88,7 @@ class Parts:
 class Pc(Chip):
     """The board with everything on it; `reset()` gives the power-on state.
 
-    cpu: set_intr, set_nmi, set_a20, on_acknowledge and what is in `lapic.TaskPriority`.
+    cpu: set_intr, set_nmi, set_a20, on_acknowledge and what is in `lapic.Processor`.
     system: see `machine.system`.
     """
 

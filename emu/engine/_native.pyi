@@ -17,6 +17,7 @@ class Vcpu:
     on_service: Callable[[], None]
     on_acknowledge: Callable[[], int]
     on_task_priority: Callable[[], None]
+    on_apic_enable: Callable[[bool], None]
     task_priority: int
     interrupt_requested: bool
     clock_offset: int

@@ -69,3 +69,40 @@ def test_dr4_is_none_with_cr4_de():
         mov rax, dr4
         END""")
     assert result.vectors == [UNDEFINED]
+
+
+APIC_BASE = 0xfee00900
+
+
+@pytest.mark.parametrize("bit", [0, 7, 9, 10, 40, 63])
+def test_reserved_bits_of_the_apic_base(bit):
+    """QEMU 7.2 drops them."""
+    value = APIC_BASE | 1 << bit
+    result = Guest("long").run(f"mov ecx, 0x1b\nmov eax, {value & 0xffffffff}\n"
+                               f"mov edx, {value >> 32}\nwrmsr\nEND")
+    assert (result.vectors, result.last.error) == ([PROTECTION], 0)
+
+
+def test_the_local_apic_is_switched_off_and_on():
+    """QEMU 7.2 does not switch it on again, as processors before the Pentium 4 did not."""
+    guest = Guest("long")
+    heard = []
+    guest.cpu.on_apic_enable = heard.append
+    result = guest.run("""mov ecx, 0x1b
+        rdmsr
+        btr eax, 11
+        wrmsr
+        wrmsr
+        mov eax, 1
+        cpuid
+        mov esi, edx
+        mov ecx, 0x1b
+        rdmsr
+        mov edi, eax
+        bts eax, 11
+        wrmsr
+        mov eax, 1
+        cpuid
+        END""")
+    assert heard == [False, True] and result.rdi == APIC_BASE & ~0x800
+    assert (result.rsi >> 9 & 1, result.rdx >> 9 & 1) == (0, 1)

@@ -74,6 +74,24 @@ BODIES = {
         nop
         SHOW rax
         END""",
+    "the local APIC switched off": """
+        mov ecx, 0x1b
+        mov eax, 0xfe000900
+        xor edx, edx
+        wrmsr
+        rdmsr
+        SHOW rax
+        SHOW rdx
+        mov eax, [LAPIC + 0x30]
+        SHOW rax                            ; where it was
+        mov eax, 0xfee00000 | 0x100
+        wrmsr
+        rdmsr
+        SHOW rax
+        mov eax, 1
+        cpuid
+        SHOW rdx
+        END""",
     "FTZ and DAZ": "".join(f"""
         push {0x1f80 | flush}
         ldmxcsr [rsp]

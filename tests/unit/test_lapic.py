@@ -374,3 +374,20 @@ def test_save_and_load(rig, clock):
     assert other.get(CURRENT) == rig.get(CURRENT) and other.take() == 0x30
     clock.advance(ms=1)
     assert other.take() == 0xEC
+
+
+def test_switched_off_there_is_nothing_but_the_8259s(rig):
+    rig.set(TPR, 0x50)
+    rig.apic.deliver(0x41)
+    rig.apic.processor.on_apic_enable(False)
+    rig.set(SVR, 0x1FF)
+    assert (rig.get(VERSION), rig.get(SVR)) == (0xFFFFFFFF, 0xFFFFFFFF)
+    rig.apic.deliver(0x61)
+    assert rig.take() is None
+    rig.apic.pic_intr(True)
+    assert rig.take() == 0x08
+
+    rig.apic.processor.on_apic_enable(True)
+    assert (rig.get(VERSION), rig.get(SVR), rig.get(TPR)) == (0x50014, 0xFF, 0)
+    rig.apic.pic_intr(True)
+    assert rig.take() is None

@@ -9,9 +9,11 @@
 void identity_read(Vcpu *vcpu, uint32_t leaf, uint32_t subleaf, uint32_t found[4])
 {
     vcpu->library.cpuid(vcpu->env, leaf, subleaf, &found[EAX], &found[EBX], &found[ECX], &found[EDX]);
-    if (leaf == 1)
+    if (leaf == 1) {
         found[ECX] &= ~(1u << 17 | 1u << 21 | 1u << 24); /* PCID, x2APIC, TSC deadline */
-    else if (leaf == 7 && subleaf == 0)
+        if (!(vcpu->apic_base & APIC_ENABLE))
+            found[EDX] &= ~(1u << 9);
+    } else if (leaf == 7 && subleaf == 0)
         found[ECX] &= ~(1u << 3 | 1u << 16); /* PKU, LA57 */
     else if (leaf == 0x80000001)
         found[ECX] &= ~(1u << 2); /* SVM */

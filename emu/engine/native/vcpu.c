@@ -297,6 +297,8 @@ static PyMemberDef members[] = {
      "called for the vector of an interrupt that is taken; -1: none after all"},
     {"on_task_priority", T_OBJECT, offsetof(Vcpu, on_task_priority), 0,
      "called when CR8 was written while `interrupt_requested`"},
+    {"on_apic_enable", T_OBJECT, offsetof(Vcpu, on_apic_enable), 0,
+     "called with whether the local APIC is on, when IA32_APIC_BASE has changed it; None: nobody"},
     {"task_priority", T_UBYTE, offsetof(Vcpu, task_priority), 0,
      "TPR of the local APIC; bits 7-4 are CR8"},
     {"interrupt_requested", T_BOOL, offsetof(Vcpu, interrupt_requested), 0,
@@ -349,6 +351,7 @@ static int traverse(Vcpu *vcpu, visitproc visit, void *arg)
     Py_VISIT(vcpu->on_service);
     Py_VISIT(vcpu->on_acknowledge);
     Py_VISIT(vcpu->on_task_priority);
+    Py_VISIT(vcpu->on_apic_enable);
     for (size_t i = 0; i < vcpu->region_count; i++) {
         Py_VISIT(vcpu->regions[i]->read);
         Py_VISIT(vcpu->regions[i]->write);
@@ -361,6 +364,7 @@ static int clear(Vcpu *vcpu)
     Py_CLEAR(vcpu->on_service);
     Py_CLEAR(vcpu->on_acknowledge);
     Py_CLEAR(vcpu->on_task_priority);
+    Py_CLEAR(vcpu->on_apic_enable);
     for (size_t i = 0; i < vcpu->region_count; i++) {
         Py_CLEAR(vcpu->regions[i]->read);
         Py_CLEAR(vcpu->regions[i]->write);

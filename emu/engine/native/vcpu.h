@@ -87,7 +87,7 @@ typedef struct Vcpu {
     /* calls into Python */
     PyThreadState *thread; /* of the thread in run(), while the guest executes without the GIL */
     unsigned python_depth; /* 0: the guest executes; else how often Python has been entered */
-    PyObject *on_service, *on_acknowledge, *on_task_priority;
+    PyObject *on_service, *on_acknowledge, *on_task_priority, *on_apic_enable;
     PyObject *error_type, *error_value, *error_traceback; /* raised in a callback */
 
     /* interrupts, doorbell.c */
@@ -218,6 +218,7 @@ void tsc_install(Vcpu *vcpu);
 int slot_replace(Vcpu *vcpu, const char *name, void *function);
 
 /* msr.c */
+#define APIC_ENABLE 0x800ull /* in apic_base */
 void msr_install(Vcpu *vcpu);
 void msr_reset(Vcpu *vcpu);
 
