@@ -30,6 +30,21 @@ def test_rdpmc_is_undefined():
     assert event.vector == UNDEFINED
 
 
+def test_alignment_of_sse_operands_is_not_checked():
+    result = run(f"mov rax, cr4\nor eax, 0x200\nmov cr4, rax\nmovaps xmm0, [{DATA + 8}]\nEND")
+    assert (result.stop, result.events) == ("end", [])
+
+
+def test_smsw_leaves_the_upper_half_of_a_32_bit_register():
+    result = run("mov eax, -1\nsmsw eax\nmov ebx, cr0\nEND", mode="protected")
+    assert (result.eax, result.ebx >> 16) == (0xffff0000 | result.ebx & 0xffff, 0)
+
+
+def test_umip_is_not_there():
+    result = run("mov eax, 7\nxor ecx, ecx\ncpuid\nsidt [rsp - 16]\nEND", ring=3)
+    assert (result.stop, result.events, result.ecx & 4) == ("end", [], 0)
+
+
 def test_sse_exceptions_are_not_raised():
     result = run("""mov rax, cr4
         or eax, 0x600

@@ -3,7 +3,7 @@
 Sources: AMD64 APM volume 3, SYSCALL and SYSRET; Intel SDM volume 2, SYSENTER and SYSEXIT.
 """
 import pytest
-from guests.harness import CODE, KSTACK, PROTECTION, STACK, UNDEFINED, Guest
+from guests.harness import CODE, DATA, KSTACK, PROTECTION, STACK, UNDEFINED, Guest
 from pyemu.trace import hooks
 
 EFER, STAR, LSTAR, CSTAR, FMASK = range(0xc0000080, 0xc0000085)
@@ -255,3 +255,35 @@ def test_int_80_of_the_kernel_is_no_system_call(traced):
     guest.place(KERNEL, "iretd")
     guest.gate(0x80, KERNEL, kind=0xee)
     assert guest.run("int 0x80\nEND").stop == "end" and traced == []
+
+
+@pytest.mark.parametrize("back", ["iretq", "retfq"])
+def test_return_to_ring_3_keeps_the_base_of_gs(back):
+    """GS holds a selector that ring 3 may not have: it becomes null, the base stays."""
+    guest = Guest("long", ring=3)
+    guest.poke(DATA, 0x1234, 8)
+    drop = "pop rcx\npop rdx\nadd rsp, 8\npush rdx\npush rcx" if back == "retfq" else ""
+    # The frame of RETF lacks the flags, which the handler takes out of that of IRET.
+    guest.place(KERNEL, f"mov ax, KDATA\nmov gs, ax\nmov ecx, 0xc0000101\nmov eax, {DATA}\n"
+                        f"xor edx, edx\nwrmsr\n{drop}\n{back}")
+    guest.gate(3, KERNEL, kind=0xee)
+    result = guest.run("int3\nmov rbx, [gs:0]\nmov esi, gs\nEND")
+    assert (result.stop, result.events) == ("end", [])
+    assert (result.rbx, result.rsi) == (0x1234, 0)
+
+
+def test_fault_of_iret_with_a_kernel_gs_is_at_the_iret():
+    result = Guest("long").run("""
+        mov ax, KDATA
+        mov gs, ax
+        mov rax, rsp
+        push UDATA
+        push rax
+        pushf
+        push KDATA                  ; no code segment
+        push 0
+        mov ebx, back
+        cmp eax, eax                ; ZF, which is still to be worked out
+        back: iretq""")
+    (event,) = result.events
+    assert (event.vector, event.ip, event.flags & 0x40) == (PROTECTION, result.rbx, 0x40)

@@ -72,6 +72,10 @@
     FUNCTION(void, rdtscp, "helper_rdtscp_x86_64", (Env *)) \
     FUNCTION(void, syscall, "helper_syscall_x86_64", (Env *, int length)) \
     FUNCTION(void, sysenter, "helper_sysenter_x86_64", (Env *, int length)) \
+    FUNCTION(void, iret, "helper_iret_protected_x86_64", (Env *, int shift, int next_ip)) \
+    FUNCTION(void, far_ret, "helper_lret_protected_x86_64", (Env *, int shift, int released)) \
+    FUNCTION(bool, restore_state, "cpu_restore_state_x86_64", \
+             (Cpu *, uintptr_t return_address, bool will_exit)) \
     FUNCTION(void, cpuid_instruction, "helper_cpuid_x86_64", (Env *)) \
     FUNCTION(void *, find_code, "helper_lookup_tb_ptr_x86_64", (Env *)) \
     FUNCTION(void, check_exit_request, "helper_check_exit_request_x86_64", (void *uc, uint32_t)) \

@@ -332,6 +332,7 @@ static int init(Vcpu *vcpu, PyObject *args, PyObject *keywords)
     vcpu->next = vcpus;
     vcpus = vcpu;
     syscall_install(vcpu);
+    returns_install(vcpu);
     identity_install(vcpu);
     tsc_install(vcpu);
     msr_install(vcpu);

@@ -256,6 +256,9 @@ int control_install(Vcpu *vcpu);
 PyObject *control_get_cr8(Vcpu *vcpu, void *closure);
 int control_set_cr8(Vcpu *vcpu, PyObject *value, void *closure);
 
+/* returns.c */
+void returns_install(Vcpu *vcpu);
+
 /* syscall.c */
 void syscall_install(Vcpu *vcpu);
 
