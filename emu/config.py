@@ -301,6 +301,7 @@ class Config:
     nics: list[NicConfig] = field(default_factory=list)
     netdevs: list[UserNetConfig | SocketNetConfig | TapConfig] = field(default_factory=list)
     dumps: list[DumpConfig] = field(default_factory=list)
+    hpet: bool = True  # the high precision event timer
     testdev: bool = False  # the device for programs that test the machine
     debug_exits: list[DebugExitConfig] = field(default_factory=list)
     pvpanics: list[tuple[int, int]] = field(default_factory=list)  # port and events of each

@@ -183,8 +183,10 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs
     debug_console = config.debugcon and chardevs.attach(config.debugcon, runner.post)
     low_ram, high_ram = layout.split_ram(config.ram_bytes)
 
+    hpet_base = layout.HPET if config.hpet else None
     files = tables.build(low_ram, serials=sum(map(bool, serials)),
-                         panic_port=config.pvpanics[0][0] if config.pvpanics else None)
+                         panic_port=config.pvpanics[0][0] if config.pvpanics else None,
+                         hpet_base=hpet_base)
     signature, *_, features = runner.cpu.cpuid(1)
     files |= smbios.build([(0, low_ram), (layout.HIGH_RAM, high_ram)], (signature, features),
                           config.uuid)
@@ -200,7 +202,7 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs
                               boot_order=boot_order, boot_strict=config.boot_strict,
                               boot_menu=config.boot_menu, menu_wait_ms=config.boot_wait_ms,
                               reboot_timeout_ms=config.reboot_timeout_ms, graphic=config.graphic,
-                              hypertransport=_has_hypertransport(runner.cpu))
+                              hpet_base=hpet_base, hypertransport=_has_hypertransport(runner.cpu))
     settings = cmos.preset(low_ram, high_ram, boot=config.boot_order,
                            floppies=[_floppy_type(drive) for drive in floppies],
                            disks=[_geometry(drive) for drive in ide])
@@ -209,7 +211,7 @@ def _gather(config: Config, runner: Runner, chardevs: Chardevs, netdevs: Netdevs
                  ide=ide, floppies=floppies, virtio_disks=virtio_disks, serials=serials, nics=nics,
                  debug_console=debug_console, epoch=_epoch(config), cmos=settings,
                  boot_orders=boot_orders,
-                 firmware=firmware, kernel=kernel, testdev=config.testdev,
+                 firmware=firmware, kernel=kernel, hpet=config.hpet, testdev=config.testdev,
                  debug_exits=[(each.base, each.count) for each in config.debug_exits],
                  pvpanics=config.pvpanics)
 

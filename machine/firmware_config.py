@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 from . import fw_cfg as key
 from .fw_cfg import FwCfg
+from .hpet import BLOCK_ID
 
 GIB = 1 << 30
 E820_ENTRY = struct.Struct("<QQI")  # address, length, type
@@ -17,6 +18,10 @@ HYPERTRANSPORT = 0xfd_0000_0000, 0x3_0000_0000  # AMD's processors route it else
 E820, FAIL_WAIT, MENU_WAIT, SYSTEM_STATES, BOOT_ORDER = OWN_FILES = (
     "etc/e820", "etc/boot-fail-wait", "etc/boot-menu-wait", "etc/system-states", "bootorder")
 FAIL_FOREVER = 0xffffffff  # FAIL_WAIT: do not try again
+
+# HPETs: how many, and of each of eight its block, its address, least ticks and page protection
+HPET_COUNT, HPET_ENTRY, HPETS = struct.Struct("<B"), struct.Struct("<IQHB"), 8
+NO_HPET = 0xff
 
 # SYSTEM_STATES: one byte for each of S0 to S5, its SLP_TYP with this bit if it can be entered
 STATE_OFFERED = 0x80
@@ -33,6 +38,7 @@ class FirmwareConfig:
     boot_strict: give up after these instead of trying the rest.
     boot_menu: wait for a key that opens the boot menu; menu_wait_ms: how long.
     reboot_timeout_ms: try anew this long after no device could be booted; None never does.
+    hpet_base: address of the HPET; None: there is none.
     sleep_types: SLP_TYP of the sleep states that the tables offer.
     files: more files by name: ACPI tables and their loader script, option ROMs, `-fw_cfg`.
     """
@@ -49,6 +55,7 @@ class FirmwareConfig:
     boot_menu: bool = False
     menu_wait_ms: int | None = None
     reboot_timeout_ms: int | None = None
+    hpet_base: int | None = None
     sleep_types: Mapping[int, int] = field(default_factory=lambda: {0: 0, 5: 0})
     files: Mapping[str, bytes] = field(default_factory=dict)
 
@@ -62,6 +69,7 @@ class FirmwareConfig:
         fw_cfg.add_i64(key.RAM_SIZE, self.ram_below_4g + self.ram_above_4g)
         fw_cfg.add_bytes(key.ACPI_TABLES, b"")
         fw_cfg.add_i32(key.IRQ0_OVERRIDE, 1)  # the PIT is on input 2 of the I/O APIC
+        fw_cfg.add_bytes(key.HPET, self._hpets())
         # No nodes, then the node of each processor: none.
         fw_cfg.add_bytes(key.NUMA, bytes(8 * (1 + self.max_cpus)))
         fw_cfg.add_file(E820, self._e820())
@@ -72,6 +80,13 @@ class FirmwareConfig:
         fw_cfg.add_file(BOOT_ORDER, self._boot_order())
         for name, data in self.files.items():
             fw_cfg.add_file(name, data)
+
+    def _hpets(self) -> bytes:
+        size = HPET_COUNT.size + HPETS * HPET_ENTRY.size
+        if self.hpet_base is None:
+            return HPET_COUNT.pack(NO_HPET).ljust(size, b"\0")
+        entry = HPET_ENTRY.pack(BLOCK_ID, self.hpet_base, 0, 0)
+        return (HPET_COUNT.pack(1) + entry).ljust(size, b"\0")
 
     def _e820(self) -> bytes:
         ranges = E820_ENTRY.pack(*HYPERTRANSPORT, E820_RESERVED) if self.hypertransport else b""

@@ -265,9 +265,10 @@ class Pit(Chip):
 
     irq: follows counter 0's OUT. In the periodic modes it falls and rises at the rising edge:
     nothing on a PC minds how long it was low before.
+    connected: whether anybody listens; if not, nobody is woken for an edge.
     """
 
-    STATE = ("counter0", "counter1", "counter2", "port61", "rise")
+    STATE = ("counter0", "counter1", "counter2", "port61", "rise", "connected")
 
     def __init__(self, clock: Clock, irq: Line):
         self.clock = clock
@@ -279,6 +280,7 @@ class Pit(Chip):
         self.counters = (self.counter0, self.counter1, self.counter2)
         self.port61 = Port61(self)
         self.rise: int | None = None  # tick of the edge that the timer waits for
+        self.connected = True
         self.reset()
 
     def reset(self) -> None:
@@ -295,6 +297,10 @@ class Pit(Chip):
     def restored(self) -> None:
         self.irq.set(self.counter0.out(self.tick()))
         self._arm()
+
+    def connect(self, on: bool) -> None:
+        self.connected = on
+        self._drive()
 
     def tick(self) -> int:
         return ticks_at(self.clock.now())
@@ -362,7 +368,7 @@ class Pit(Chip):
 
     def _arm(self, earliest: int = 0) -> None:
         """Await the next edge, if there is one, until `earliest` (ticks) at least."""
-        if self.rise is None:
+        if self.rise is None or not self.connected:
             self.timer.cancel()
         else:
             self.timer.at(ns_at(max(self.rise, earliest)))

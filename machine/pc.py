@@ -18,6 +18,7 @@ from pyemu.machine.firmware_config import FirmwareConfig
 from pyemu.machine.floppy_drive import FloppyDrive
 from pyemu.machine.fw_cfg import FwCfg
 from pyemu.machine.gsi import Gsi
+from pyemu.machine.hpet import TIMERS, Hpet
 from pyemu.machine.i440fx import I440fx
 from pyemu.machine.i8042 import I8042
 from pyemu.machine.i8237 import Dma
@@ -61,6 +62,7 @@ class Parts:
     epoch: Unix seconds that the RTC shows at power-on. cmos: bytes by address. boot_orders: what
     replaces the order there at power-on and at the resets that follow, one after the other.
     kernel: to be booted instead of a disk, by the option ROM among the firmware's files.
+    hpet: have the high precision event timer.
     testdev: have the device for test programs. debug_exits: first port and number of each.
     pvpanics: port and events of each.
     """
@@ -80,6 +82,7 @@ class Parts:
     boot_orders: Sequence[str]
     firmware: FirmwareConfig
     kernel: KernelImage | None = None
+    hpet: bool = True
     testdev: bool = False
     debug_exits: Sequence[tuple[int, int]] = ()
     pvpanics: Sequence[tuple[int, int]] = ()
@@ -119,9 +122,17 @@ class Pc(Chip):
         ports.map(*layout.ELCR, self.pic.elcr)
 
         # Time
-        self.pit = ports.map(*layout.PIT, Pit(clock, irq(layout.IRQ_TIMER)))
+        ticking = [irq(layout.IRQ_TIMER), irq(layout.IRQ_RTC)]
+        self.hpet: Hpet | None = None
+        if parts.hpet:
+            wire = WiredOr(self.gsi.line(layout.GSI_HPET))
+            self.hpet = Hpet(clock, ticking, [wire.input() for _ in range(TIMERS)],
+                             on_legacy=lambda on: self.pit.connect(not on))
+            memory.map_mmio(layout.HPET, layout.HPET_SIZE, self.hpet, "hpet")
+            ticking = self.hpet.inputs
+        self.pit = ports.map(*layout.PIT, Pit(clock, ticking[0]))
         ports.map(*layout.PORT_61, self.pit.port61)
-        self.rtc = ports.map(*layout.RTC, Rtc(clock, irq(layout.IRQ_RTC), parts.epoch, parts.cmos,
+        self.rtc = ports.map(*layout.RTC, Rtc(clock, ticking[1], parts.epoch, parts.cmos,
                                               system.rtc_change))
 
         # Keyboard and mouse, A20, serial ports, consoles
@@ -216,6 +227,7 @@ class Pc(Chip):
             "bus_master": self.bus_master,
             **{f"serial{n}": uart for n, uart in enumerate(self.serials)},
             **{f"ide{n}": channel for n, channel in enumerate(self.channels)},
+            **({"hpet": self.hpet} if self.hpet else {}),
             **({"vga": self.vga} if self.vga else {}),
             **({"testdev": self.testdev} if self.testdev else {}),
             "pci": self.pci,

@@ -4,7 +4,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from pyemu.machine import ioapic, layout
+from pyemu.machine import hpet, ioapic, layout
 from pyemu.monitor.command import Command
 from pyemu.monitor.devices import bounds, class_name, described
 
@@ -51,6 +51,9 @@ def _mmio(base: int, size: int) -> str:
 def _system_bus(runner: Any, config: Config) -> Iterator[str]:
     return _bus("main-system-bus", "System", [
         _device("ps2-mouse"), _device("ps2-kbd"),
+        *([_device("hpet", [*_properties(timers=hpet.TIMERS), "msi = false",
+                            *_properties(**{"hpet-intcap": 1 << hpet.IO_APIC_INPUT}),
+                            _mmio(layout.HPET, hpet.SIZE)])] if runner.machine.hpet else []),
         _device("ioapic", [f'gpio-in "" {ioapic.PINS}',
                            *_properties(version=ioapic.VERSION_VALUE & 0xff),
                            _mmio(layout.IO_APIC, layout.APIC_SIZE)]),

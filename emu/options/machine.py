@@ -48,11 +48,12 @@ def machine(request: Request, text: str) -> None:
         raise Answer("\n".join(["Supported machines are:", *(
             f"{name:20} Standard PC (i440FX + PIIX, 1996) ({what})"
             for name, what in MACHINES.items())]))
-    values = keyvalue.parse(text, ("type", "accel"), implied="type")
+    values = keyvalue.parse(text, ("type", "accel", "hpet"), implied="type")
     if values.get("type", "pc") not in MACHINES:
         raise UserError(f"unsupported machine type '{values['type']}', only 'pc' is there")
     if "accel" in values:
         _accelerator(values["accel"].split(":"))
+    request.config.hpet = keyvalue.on_off(values, "hpet", request.config.hpet)
 
 
 def accelerator(request: Request, text: str) -> None:

@@ -54,6 +54,10 @@ def as_it_is(request: Request, value: str) -> None:
     """The option asks for what there is."""
 
 
+def no_hpet(request: Request, value: str) -> None:
+    request.config.hpet = False
+
+
 def nodefaults(request: Request, value: str) -> None:
     request.nodefaults = True
 
@@ -100,7 +104,9 @@ GROUPS: dict[str, tuple[Option, ...]] = {
         Option(("version",), "", "show the version, and those of the translator and the firmware",
                show_version),
         Option(("name",), "NAME", "name of the machine, shown by `info name`", machine.name),
-        Option(("M", "machine"), "pc[,accel=tcg]", "the machine: an i440FX PC", machine.machine),
+        Option(("M", "machine"), "pc[,accel=tcg][,hpet=on|off]", "the machine: an i440FX PC",
+               machine.machine),
+        Option(("no-hpet",), "", "without the high precision event timer, as hpet=off", no_hpet),
         Option(("accel",), "tcg", "the CPU is always emulated", machine.accelerator),
         Option(("cpu",), "MODEL[,+FEATURE,-FEATURE,...]",
                "CPU model, qemu64 unless told; `help` lists them", cpu.cpu),
@@ -207,8 +213,8 @@ GROUPS: dict[str, tuple[Option, ...]] = {
                "a device by the name ID: stdio, null, file, pty or socket, with mux=on shared by "
                "several ports and monitors", chardevs.chardev),
         Option(("parallel",), "none", "there is no parallel port", machine.parallel),
-        Option(("no-hpet", "no-user-config"), "", "as it is anyway: there is no HPET, and no file "
-               "with settings", as_it_is),
+        Option(("no-user-config",), "", "as it is anyway: there is no file with settings",
+               as_it_is),
         Option(("nodefaults",), "", "only the ports, adapters and monitors that are asked for",
                nodefaults),
     ),

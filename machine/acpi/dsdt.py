@@ -4,6 +4,7 @@ As ASL it would read: \\_SB.LNKA-LNKD, which set the PIRQ registers of the PIIX3
 SCI; \\_SB.PCI0 with its windows and _PRT; under it the ISA bridge with what sits on it; \\_S5.
 Source: ACPI 6.5, sections 6.2.11-6.2.16 (_CRS, _PRS, _PRT, _SRS) and 7.4.2 (_Sx).
 """
+from pyemu.machine import hpet
 from pyemu.machine.acpi import aml
 from pyemu.machine.acpi import resources as res
 
@@ -33,13 +34,16 @@ FW_CFG = (0x510, 0x0C)
 COM_PORTS = ((0x3F8, 4), (0x2F8, 3))
 
 
-def body(low_ram_end: int, serials: int, panic_port: int | None = None) -> bytes:
+def body(low_ram_end: int, serials: int, panic_port: int | None = None,
+         hpet_base: int | None = None) -> bytes:
     """The AML of the table.
 
     low_ram_end: where RAM below 4 GiB ends and PCI memory may begin. panic_port: pvpanic's.
+    hpet_base: address of the HPET's registers.
     """
     return b"".join((
-        aml.scope(r"\_SB", *(_link(n) for n in range(PIRQS)), _sci_link(), _pci_root(low_ram_end)),
+        aml.scope(r"\_SB", *(_link(n) for n in range(PIRQS)), _sci_link(), _pci_root(low_ram_end),
+                  _hpet(hpet_base) if hpet_base is not None else b""),
         aml.scope(r"\_SB.PCI0", _prt(), _isa_bridge(serials), _reserved(), _fw_cfg(),
                   _pvpanic(panic_port) if panic_port is not None else b""),
         aml.name(r"\_S5", aml.package((0, 0, 0, 0))),
@@ -99,6 +103,16 @@ def _pci_root(low_ram_end: int) -> bytes:
             res.io_window(CONFIG_PORTS + 8, 0xFFFF),
             res.memory_window(*VGA_WINDOW, cacheable=True),
             res.memory_window(low_ram_end, PCI_MEMORY_END))),
+    )
+
+
+def _hpet(base: int) -> bytes:
+    return aml.device(
+        "HPET",
+        aml.name("_HID", aml.eisa_id("PNP0103")),
+        aml.name("_UID", 0),
+        aml.name("_STA", SHOWN_ENABLED),
+        aml.name("_CRS", res.template(res.memory(base, hpet.SIZE))),
     )
 
 

@@ -40,6 +40,11 @@ def dma(channel: int) -> bytes:
     return struct.pack("<BBB", 0x2A, 1 << channel, 0)
 
 
+def memory(base: int, size: int) -> bytes:
+    """Registers at a fixed place, not to be written by who does not know them."""
+    return struct.pack("<BHBII", 0x86, 9, 0, base, size)
+
+
 def interrupts(numbers: Iterable[int]) -> bytes:
     """Interrupts of the I/O APIC: level, high, shared. For `_PRS` a choice, for `_CRS` one."""
     numbers = tuple(numbers)

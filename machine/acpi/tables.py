@@ -8,6 +8,7 @@ Source: ACPI 6.5, section 5.2; QEMU docs/specs/fw_cfg.txt and the command format
 import struct
 from collections.abc import Iterable
 
+from pyemu.machine import hpet
 from pyemu.machine.acpi import dsdt
 
 OEM_ID, OEM_TABLE_ID = b"PYEMU ", b"PYEMUPC "
@@ -49,11 +50,11 @@ ZONE_HIGH, ZONE_FSEG = 1, 2
 
 
 def build(low_ram_end: int, cpus: int = 1, serials: int = 1,
-          panic_port: int | None = None) -> dict[str, bytes]:
+          panic_port: int | None = None, hpet_base: int | None = None) -> dict[str, bytes]:
     """The three fw_cfg files by name.
 
     low_ram_end: the address where RAM below 4 GiB ends. serials: 0 to 2 serial ports.
-    panic_port: where the guest is to find pvpanic, if there is one.
+    panic_port, hpet_base: where the guest is to find pvpanic and the HPET, if there are these.
     """
     blob = bytearray()
     loader = [_allocate(RSDP_FILE, 16, ZONE_FSEG), _allocate(TABLES_FILE, FACS_ALIGN, ZONE_HIGH)]
@@ -67,10 +68,11 @@ def build(low_ram_end: int, cpus: int = 1, serials: int = 1,
         return start
 
     blob += _facs()  # first, as it alone needs alignment; it has no checksum
-    dsdt_at = add(_table(b"DSDT", 1, dsdt.body(low_ram_end, serials, panic_port)))
+    dsdt_at = add(_table(b"DSDT", 1, dsdt.body(low_ram_end, serials, panic_port, hpet_base)))
     roots = (
         add(_fadt(facs=0, dsdt=dsdt_at), pointers=(FADT_FACS, FADT_DSDT)),
         add(_madt(cpus)),
+        *([] if hpet_base is None else [add(_hpet(hpet_base))]),
         add(_table(b"WAET", 1, struct.pack("<I", PM_TIMER_GOOD))),
     )
     rsdt = _table(b"RSDT", 1, struct.pack(f"<{len(roots)}I", *roots))
@@ -114,6 +116,11 @@ def _madt(cpus: int) -> bytes:
     nmi = struct.pack("<BBBHB", 4, 6, ALL_PROCESSORS, 0, 1)  # on LINT1
     return _table(b"APIC", 1, struct.pack("<II", LOCAL_APIC, HAS_8259) + b"".join(
         (*processors, io_apic, pit, *pci, nmi)))
+
+
+def _hpet(base: int) -> bytes:
+    memory_space = struct.pack("<4BQ", 0, 0, 0, 0, base)
+    return _table(b"HPET", 1, struct.pack("<I12sBHB", hpet.BLOCK_ID, memory_space, 0, 0, 0))
 
 
 # Loader commands; file names are 56 bytes

@@ -71,6 +71,13 @@ def test_acpi_tables(dmesg):
     assert "ACPI: PM: (supports S0 S5)" in dmesg
 
 
+def test_hpet(boot, dmesg):
+    assert "hpet0: at MMIO 0xfed00000, IRQs 2, 8, 0" in dmesg
+    assert "hpet0: 3 comparators, 64-bit 100.000000 MHz counter" in dmesg
+    available = "/sys/devices/system/clocksource/clocksource0/available_clocksource"
+    assert "hpet" in boot.run(f"cat {available}").split()
+
+
 def test_the_apics_bring_the_interrupts(boot):
     lines = boot.run("cat /proc/interrupts").splitlines()
     counts = {words[0]: int(words[1]) for line in lines[1:] if (words := line.split())}

@@ -10,6 +10,7 @@ from pyemu.machine.fdc import Fdc
 from pyemu.machine.fdc_commands import Commands
 from pyemu.machine.floppy_drive import FloppyDrive
 from pyemu.machine.fw_cfg import FwCfg
+from pyemu.machine.hpet import Hpet
 from pyemu.machine.i8042 import I8042
 from pyemu.machine.i8237 import Dma
 from pyemu.machine.ide import Channel
@@ -61,6 +62,28 @@ def keyboard_controller(clock, generator):
     chip = I8042(clock, line(), line(), keyboard, mouse, lambda on: None, lambda cause: None)
     users = Users(keyboard, mouse)
     return [(chip.data, 1, (1,)), (chip.command, 1, (1,)), (users, 1, (1,))]
+
+
+def high_precision_timer(clock, generator):
+    chip = Hpet(clock, [line(), line()], [line(), line(), line()], lambda on: None)
+    host = Waiting(clock, generator)
+    return [(chip, 0x180, (1, 2, 4, 8)), (chip, 0x28, (4, 8)), (host, 1, (1,))]
+
+
+class Waiting:
+    """Time that passes, and more of it than timers had expected."""
+
+    def __init__(self, clock, generator):
+        self.clock = clock
+        self.generator = generator
+
+    def write(self, offset, size, value):
+        self.clock.time += self.generator.randrange(1 << 30)
+        self.clock.run_due()
+
+    def read(self, offset, size):
+        self.clock.advance(self.generator.randrange(1 << 16))
+        return 0
 
 
 class Users:
@@ -222,7 +245,8 @@ class VirtioDriver:
 
 
 @pytest.mark.parametrize("machine", [
-    cdrom, floppy, virtio_disk, uart, keyboard_controller, vga, small_ports, fw_cfg])
+    cdrom, floppy, virtio_disk, uart, keyboard_controller, high_precision_timer, vga, small_ports,
+    fw_cfg])
 def test_random_accesses(clock, machine):
     random.seed(0)
     generator = random.Random(machine.__name__)

@@ -50,12 +50,13 @@ def test_items_and_files(qtest):
     device = FwCfg(memory=None)
     FirmwareConfig(
         ram_below_4g=3 << 30, ram_above_4g=2 << 30, cpus=2, max_cpus=2, boot_menu=True,
-        menu_wait_ms=3000, reboot_timeout_ms=5000, boot_strict=True,
+        menu_wait_ms=3000, hpet_base=layout.HPET, reboot_timeout_ms=5000, boot_strict=True,
         boot_order=["/pci@i0cf8/ethernet@2/ethernet-phy@0"]).install(device)
     ours = Ours(device)
     for item, length in ((key.SIGNATURE, 6), (key.ID, 4), (key.UUID, 16), (key.RAM_SIZE, 8),
                          (key.NOGRAPHIC, 2), (key.NB_CPUS, 2), (key.MAX_CPUS, 2), (key.NUMA, 24),
-                         (key.BOOT_MENU, 2), (key.IRQ0_OVERRIDE, 4), (0x1234, 4)):
+                         (key.BOOT_MENU, 2), (key.IRQ0_OVERRIDE, 4), (key.HPET, 130),
+                         (0x1234, 4)):
         assert fetch(ours, item, length) == fetch(oracle, item, length), key.FwCfg.key_name(item)
     assert ours.inl(DMA) == oracle.inl(DMA) and ours.inl(DMA + 4) == oracle.inl(DMA + 4)
     here, there = files(ours), files(oracle)
@@ -64,6 +65,12 @@ def test_items_and_files(qtest):
     assert ram_ranges(fetch(ours, *here["etc/e820"])) == \
         ram_ranges(fetch(oracle, *there["etc/e820"]))
     assert list(there) == sorted(there), "and so does ours list its files"
+
+
+def test_no_hpet(qtest):
+    device = FwCfg(memory=None)
+    FirmwareConfig(ram_below_4g=1 << 27).install(device)
+    assert fetch(Ours(device), key.HPET, 130) == fetch(qtest("-no-hpet"), key.HPET, 130)
 
 
 @pytest.mark.parametrize("mib", [128, 3584, 5000, 16 << 10, 20 << 10])

@@ -1,9 +1,10 @@
-"""Interrupt controllers, timer and clock, register by register, beside those of QEMU.
+"""Interrupt controllers, timers and clock, register by register, beside those of QEMU.
 
 QEMU's clock stands still. Where it leaves the datasheets the random walks do not go: it keeps an
 edge whose line has fallen, and even lets it survive ICW1 if its input has become a level; its OUT
 is inverted in modes 2 and 4; it holds a latched count beyond a control word, and has no null
-count, BCD or gate that pauses; it counts the seconds before 1970 one off.
+count, BCD or gate that pauses; it counts the seconds before 1970 one off. An HPET timer lets FSB
+be switched on that it says it has not, and one of 32 bits keeps the upper half of its comparator.
 """
 import datetime
 import random
@@ -11,6 +12,7 @@ from calendar import timegm
 
 import pytest
 from pyemu.machine.cmos import Disk, preset
+from pyemu.machine.hpet import Hpet
 from pyemu.machine.i8254 import Pit
 from pyemu.machine.i8259 import DualPic
 from pyemu.machine.line import Line
@@ -20,6 +22,7 @@ MIB = 1 << 20
 OCW3_READ_IRR, OCW3_READ_ISR, OCW3_POLL = 0x0A, 0x0B, 0x0C
 STATUS, STATUS_WITHOUT_OUT = 0xBF, 0x3F  # and without null count
 OUT_INVERTED = (2, 4, 6)
+HPET, HPET_FSB, HPET_32, HPET_COUNT = 0xFED00000, 0x4000, 0x100, 0xFFFFFF
 WALKS, STEPS = 12, 120
 
 # ISA serial ports are the hands that pull QEMU's interrupt lines: (port, IRQ).
@@ -143,6 +146,38 @@ def test_pit(qtest, clock):
             compare(counter, 0xFF if chip.status is None else STATUS_WITHOUT_OUT)
         if pit.counter2.mode not in OUT_INVERTED:
             assert qemu.inb(0x61) & 0x2F == pit.port61.read(0, 1) & 0x2F
+
+
+def test_hpet(qtest, clock):
+    dice = random.Random("hpet")
+    lines = [Line(lambda level: None) for _ in range(5)]
+    qemu, hpet = qtest(), Hpet(clock, lines[:2], lines[2:], lambda on: None)
+    log = []
+
+    def write(offset, value):
+        log.append(f"write {offset:#x} {value:#x}")
+        qemu.writel(HPET + offset, value)
+        hpet.write(offset, 4, value)
+
+    offsets = (0x00, 0x04, 0x10, 0x14, 0x20, 0x24, 0xF0, 0xF4, 0x08, 0x3F8,
+               *(0x100 + 0x20 * n + register for n in range(3) for register in range(0, 16, 4)))
+    for _ in range(20):
+        log.clear()
+        write(0x10, 0)
+        for _ in range(30):
+            offset = dice.choice(offsets)
+            value = dice.getrandbits(32) & dice.getrandbits(32)
+            if offset in (0xF0, 0xF4):
+                if hpet.started is not None:
+                    continue  # QEMU keeps it until the counter stops
+                value &= HPET_COUNT  # which it makes nanoseconds of
+            elif offset % 0x20 == 0 and offset >= 0x100:
+                value &= ~HPET_FSB
+            if offset % 0x20 == 0x0C and hpet.timers[(offset - 0x100) // 0x20].config & HPET_32:
+                value = 0
+            write(offset, value)
+            for offset in offsets:
+                assert hpet.read(offset, 4) == qemu.readl(HPET + offset), (f"{offset:#x}", log)
 
 
 @pytest.mark.parametrize("date", [(2024, 2, 29, 0, 59, 58), (1999, 12, 31, 12, 0, 0),

@@ -67,6 +67,15 @@ def test_everything_is_reached_from_the_root_and_sums_to_0(placed):
     assert len(placed.blob) == 0x20000 and not any(placed.blob[64 + sum(map(len, placed.all)):])
 
 
+def test_hpet():
+    placed = Placed(hpet_base=0xFED00000)
+    table = placed.tables[b"HPET"]
+    assert [t[:4] for t in placed.all][2:] == [b"FACP", b"APIC", b"HPET", b"WAET"]
+    assert sum(table) & 0xFF == 0
+    assert struct.unpack_from("<IIQBHB", table, 36) == (0x8086A201, 0, 0xFED00000, 0, 0, 0)
+    assert b"HPET" in placed.dsdt and b"HPET" not in Placed().dsdt
+
+
 def test_fadt_names_the_registers_of_the_piix4(placed):
     fadt = placed.tables[b"FACP"]
     assert len(fadt) == 116 and fadt[8] == 1

@@ -39,9 +39,14 @@ def test_interrupts_from_16_reach_the_io_apic_only(board):
     assert board.ioapic.line(20).level and not board.pic.pending
 
 
-def test_nobody_drives_the_cascade(board):
-    with pytest.raises(KeyError):
-        board.gsi.line(2)
+def test_input_2_of_the_io_apic_is_interrupt_2_as_well_as_0(board):
+    board.gsi.line(2).set(True)
+    assert board.ioapic.line(2).level and not board.pic.line(2).level
+    board.gsi.line(0).set(True)
+    board.gsi.line(2).set(False)
+    assert board.ioapic.line(2).level
+    board.gsi.line(0).set(False)
+    assert not board.ioapic.line(2).level
 
 
 def test_a_level_through_the_apics(board):

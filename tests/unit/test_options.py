@@ -128,7 +128,8 @@ def test_machine_options():
         "box", "Haswell", "dc", True)
     assert (full.vga, full.nics, full.kernel, full.initrd, full.append) == (
         None, [], "k", "i", "quiet")
-    assert full.no_reboot and full.no_shutdown and full.start_paused
+    assert full.no_reboot and full.no_shutdown and full.start_paused and full.hpet
+    assert not config("-no-hpet").hpet and not config("-machine hpet=off").hpet
     assert full.trace == ["a*", "file=t"]
     assert full.pid_file == "p"
 
@@ -203,6 +204,7 @@ def test_sockets():
     ("-accel kvm", "-accel kvm: no kvm here: the CPU is emulated, which is called tcg"),
     ("-machine pc,accel=kvm",
      "-machine pc,accel=kvm: no kvm here: the CPU is emulated, which is called tcg"),
+    ("-M pc,hpet=2", "-M pc,hpet=2: Parameter 'hpet' expects 'on' or 'off'"),
     ("-accel foo", "-accel foo: invalid accelerator foo"),
     ("-boot x", "-boot x: Invalid boot device 'x'"),
     ("-boot cc", "-boot cc: Boot device 'c' was given twice"),
