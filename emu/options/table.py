@@ -237,6 +237,7 @@ DEV is one of: stdio, mon:stdio (shared with the monitor), file:PATH, null, none
 pty, unix:PATH[,server=on][,wait=off], tcp:HOST:PORT[,server=on][,wait=off],
 vc (a console of -display curses), chardev:ID.
 The disk_image is that of IDE hard disk 0, as after -hda.
+Options mean what they mean to QEMU.
 Two dashes are as good as one."""
 
 OPTIONS = {name: option for group in GROUPS.values() for option in group for name in option.names}

@@ -19,7 +19,8 @@ from pyemu.trace.options import TraceError, TraceOptions
 from pyemu.trace.reader import HEADER_ID, MAGIC, TraceFormatError, TraceReader
 from pyemu.trace.ringfile import RING_HEADER, RING_MAGIC, RING_PAGE, RingFile
 
-settings.register_profile("fuzz", deadline=2000, max_examples=int(
+# The deadline is for what grows out of bounds; a busy host stops a process for seconds.
+settings.register_profile("fuzz", deadline=20_000, max_examples=int(
     os.environ.get("FUZZ_EXAMPLES", "300")), suppress_health_check=list(HealthCheck))
 settings.load_profile("fuzz")
 
