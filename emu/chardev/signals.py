@@ -41,8 +41,10 @@ class Signals:
         self._loop.watch(self._reader, self._on_signal)
 
     def restore(self) -> None:
+        """Once asked to end, the process is not killed by a second signal on its last steps."""
         for number, handler in self._saved.items():
-            signal.signal(number, handler)
+            ending = self._asked is not None and number in ENDING
+            signal.signal(number, signal.SIG_IGN if ending else handler)
         signal.set_wakeup_fd(self._wakeup)
         self._saved.clear()
         os.close(self._reader)
