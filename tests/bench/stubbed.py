@@ -21,7 +21,7 @@ STUBS = """
 #define PY_SSIZE_T_CLEAN
 #include "ring.h"
 #undef _GNU_SOURCE /* the sources define it anew */
-#define hook_enabled(hook) 0
+#define hook_enabled(hook) ((void)(hook), 0)
 """
 
 
