@@ -54,12 +54,13 @@ WORK = Most(1.5)  # in a guest
 
 
 def measure(bench, ways, runs):
-    """{title: [(figure of one way, figure of the other)]}."""
+    """{title: [(figure of one way, figure of the other)]}. They take turns to be first."""
+    one, other = ways
     figures = {}
-    for _ in range(runs):
-        one, other = (bench(way) for way in ways)
-        for title, figure in one.items():
-            figures.setdefault(title, []).append((figure, other[title]))
+    for number in range(runs):
+        found = {way: bench(way) for way in ((other, one) if number % 2 else (one, other))}
+        for title, figure in found[one].items():
+            figures.setdefault(title, []).append((figure, found[other][title]))
     return figures
 
 
