@@ -92,9 +92,9 @@ static bool find_string(Vcpu *vcpu, bool input, int size, String *string)
         address = (uint32_t)address;
 
     /* The instruction has just touched its first item, so the page is in the TLB. */
-    int mode = (env->hflags & HF_CPL) == 3                                ? MODE_USER
+    int mode = (env->hflags & HF_CPL) == 3                         ? MODE_USER
                : env->hflags & HF_SMAP && !(env->eflags & FLAG_AC) ? MODE_KERNEL_SMAP
-                                                                          : MODE_KERNEL;
+                                                                   : MODE_KERNEL;
     const TlbEntry *entry = tlb_fast(env, mode)->table + tlb_index(env, mode, address);
     uint64_t tag = input ? entry->write : entry->read;
     if ((tag & ~TLB_NOTDIRTY) != (address & PAGE_MASK))

@@ -9,7 +9,6 @@
 #include "vcpu.h"
 
 #define SELECTOR_INDEX 0xfffcu
-#define FLAGS_PRESENT 0x8000u
 
 static Library own;
 
@@ -26,7 +25,7 @@ static void keep_base(Segment *segment, const Segment *before)
         return;
     *segment = *before;
     segment->selector = 0;
-    segment->flags &= ~FLAGS_PRESENT;
+    segment->flags &= ~SEGMENT_PRESENT;
 }
 
 /* What the instruction raises is raised from the state at its start, which is stored first: the
