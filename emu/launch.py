@@ -2,6 +2,7 @@
 import calendar
 import itertools
 import mmap
+import os
 import struct
 import sys
 import time
@@ -229,7 +230,7 @@ def _add_files(config: Config, files: dict[str, bytes]) -> None:
         if name in files or name in OWN_FILES:
             raise UserError(f"{wanted.source}: duplicate fw_cfg file name: {name}")
         try:
-            files[name] = ((wanted.text or "").encode() if wanted.file is None
+            files[name] = (os.fsencode(wanted.text or "") if wanted.file is None
                            else read_file("firmware file", wanted.file))
         except ValueError as error:
             raise UserError(f"{wanted.source}: {error}") from None

@@ -55,7 +55,9 @@ def fw_cfg(request: Request, text: str) -> None:
     name, chosen = values.get("name"), [key for key in ("file", "string") if values.get(key)]
     if not name or len(chosen) != 1:
         raise UserError("name, plus exactly one of file and string, are needed")
-    if len(name.encode()) > FILE_NAME_LENGTH:
+    if not name.isascii():
+        raise UserError("name has other characters than ASCII's")
+    if len(name) > FILE_NAME_LENGTH:
         raise UserError(f"name too long (max. {FILE_NAME_LENGTH} char)")
     files = request.config.fw_cfg_files
     if name in files:

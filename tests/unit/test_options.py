@@ -220,6 +220,8 @@ def test_sockets():
      "name too long (max. 55 char)"),
     ("-fw_cfg opt/x,string=a -fw_cfg opt/x,string=b",
      "-fw_cfg opt/x,string=b: duplicate fw_cfg file name: opt/x"),
+    ("-fw_cfg opt/\udcff,string=a", "-fw_cfg opt/\udcff,string=a: "
+     "name has other characters than ASCII's"),
     ("-uuid 1", "-uuid 1: failed to parse UUID string: wrong format"),
     ("-parallel stdio", "-parallel stdio: there is no parallel port"),
     ("-rtc clock=vm", "-rtc clock=vm: Invalid parameter 'clock'"),
