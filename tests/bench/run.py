@@ -35,7 +35,8 @@ TRACING = {"off": trace_boot.off, "on": trace_boot.on}  # the same, of pyemu in 
 HOOKS = "hooks"
 NAMES = [*BENCHES, *TRACING, HOOKS]
 ONCE = "blocks"  # takes QEMU two minutes
-OFTEN = {"off": 12, "cirros": 2}  # times as many runs, for what lies near its limit
+# Times as many runs, for what lies near its limit.
+OFTEN = {"off": 12, "on": 4, "convert": 4, "cirros": 2}
 
 MOST = {
     "boot mini to login": Most(0.65),
