@@ -9,6 +9,7 @@ Source: QEMU's docs/interop/qcow2.txt.
 import errno
 import os
 import struct
+from array import array
 
 from pyemu.machine.block.base import BlockDevice, BlockError, Data
 from pyemu.machine.block.qcow2_compression import compressor
@@ -144,21 +145,21 @@ class Qcow2(Qcow2Reader):
         entries = max(len(self.map.l1), -(-size >> header.cluster_bits + header.l2_bits))
         if entries * ENTRY > LARGEST_L1:
             raise BlockError("qcow2: the L1 table would be too large", errno.EFBIG)
-        offset, freed = header.l1_offset, (0, 0)
+        l1, offset, freed = self.map.l1, header.l1_offset, (0, 0)
         if entries > len(self.map.l1):
             self._write_metadata()
-            freed = offset // header.cluster_size, self._clusters(len(self.map.l1) * ENTRY)
-            self.map.l1.extend([0] * (entries - len(self.map.l1)))
+            freed = offset // header.cluster_size, self._clusters(len(l1) * ENTRY)
+            l1 = l1 + array("Q", bytes(ENTRY * (entries - len(l1))))
             run = self._clusters(entries * ENTRY)
             offset = self.refcounts.allocate_run(run) * header.cluster_size
             self.file.write(offset, bytes(run * header.cluster_size))
-            store_entries(self.file, offset, self.map.l1)
+            store_entries(self.file, offset, l1)
             self.refcounts.write()
             self.file.flush()
-        header.size, header.l1_offset, header.l1_size = size, offset, entries
         self.file.write(SIZE_FIELD, struct.pack(">QIIQ", size, 0, entries, offset))
         self.file.flush()
-        self.size = size
+        header.size, header.l1_offset, header.l1_size = size, offset, entries
+        self.size, self.map.l1 = size, l1
         if freed[1]:
             self.refcounts.free(*freed)
         if self.backing and size > old < self.backing.size:

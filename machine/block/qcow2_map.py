@@ -141,6 +141,7 @@ class ClusterMap:
     def set_table(self, index: int, place: int, table: "Table[int]") -> None:
         """A new L2 table, which nobody else uses, for an L1 entry."""
         bits = self.header.cluster_bits
+        self._store(place, table)  # a full disk is to be noticed now, while nothing is changed
         self.l2.add(place, table)
         self._l2_clusters.discard((self.l1[index] & OFFSET) >> bits)
         self._l2_clusters.add(place >> bits)

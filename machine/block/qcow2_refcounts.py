@@ -159,15 +159,17 @@ class Refcounts:
             if len(missing) <= blocks and larger <= table:
                 break
             blocks, table = len(missing), larger
+        size = self.header.cluster_size
+        if blocks or table:  # a full disk is to be noticed now, while nothing is changed
+            self.file.write(start + count << self.header.cluster_bits,
+                            bytes((blocks + table) * size))
         if table:
             self._move_table(start + count + blocks, table)
-        empty = bytes(self.header.cluster_size)
         for cluster, index in enumerate(missing, start + count):
-            place = cluster << self.header.cluster_bits
-            self.table[index] = place
+            self.table[index] = cluster << self.header.cluster_bits
             self._new_entries.add(index)
             self._block_clusters.add(cluster)
-            self.blocks.add(place, unpack(empty, self.header.refcount_order))
+            self.blocks.add(self.table[index], unpack(bytes(size), self.header.refcount_order))
         self._set_one(start, count + blocks + table)
         return start
 
@@ -281,5 +283,4 @@ class Refcounts:
         header.refcount_clusters = clusters
         missing = clusters * header.cluster_size // ENTRY - len(self.table)
         self.table.extend([0] * missing)
-        self.file.write(header.refcount_offset, bytes(clusters * header.cluster_size))
         self.moved = True

@@ -147,10 +147,10 @@ class Snapshots:
         image.file.flush()
 
         before, old_offset = image.map.l1, header.l1_offset
+        image.file.write(SIZE_FIELD, struct.pack(">QIIQ", snapshot.disk_size, 0, len(l1), offset))
+        image.file.flush()
         header.size = image.size = snapshot.disk_size
         header.l1_offset, header.l1_size = offset, len(l1)
-        image.file.write(SIZE_FIELD, struct.pack(">QIIQ", header.size, 0, len(l1), offset))
-        image.file.flush()
         self._count(before, -1)
         self._free_l1(old_offset, len(before))
         image.refcounts.settle()

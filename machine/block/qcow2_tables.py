@@ -58,8 +58,7 @@ class TableCache:
         return table
 
     def add(self, place: int, table: "Table[int]") -> None:
-        """A new table. It is stored at once, to notice a full disk now, and again later."""
-        self.store(place, table)
+        """A new table, which the file has room for."""
         self.unchanged.forget(place)
         self.changed[place] = table
 

@@ -114,7 +114,7 @@ class RawFile(BlockDevice):
             written = self._write(offset, rest)
             offset += written
             rest = rest[written:]
-        self.length = max(self.length, offset)
+            self.length = max(self.length, offset)  # at once: the next write may fail
 
     def write_zeroes(self, offset: int, length: int, unmap: bool = True) -> None:
         """A hole where the host's file system has them, else written zeros."""
