@@ -120,12 +120,12 @@ def test_the_clock_is_that_of_the_records(emit, records):
 def test_a_run_is_one_of_records_of_two_numbers(emit, records):
     one, run = hook("QQ"), Run()
     emit.start_run(one, run, 1, 2)
-    assert run.room == 255
+    assert run.room == 511
     run.put(3, 4)
     emit("emit", one, 5, 6)
     assert not run.room
     emit.start_run(one, run, 7, 8)
-    assert run.room == 255
+    assert run.room == 511
     found = records()
     assert [(number, struct.unpack("=QQ", payload)) for number, _, payload in found] == [
         (one.id, (1, 2)), (one.id, (3, 4)), (one.id, (5, 6)), (one.id, (7, 8))]

@@ -167,7 +167,7 @@ static void emit_fast(PyObject *hook, unsigned count, const uint64_t *args)
 }
 
 /* At most this many records of a run: some microseconds of translated code. */
-#define RUN_RECORDS 256
+#define RUN_RECORDS 512
 
 static void start_run(PyObject *object, struct trace_run *run, uint64_t first, uint64_t second)
 {
