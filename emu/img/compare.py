@@ -51,17 +51,17 @@ def _difference(first: BlockDevice, second: BlockDevice, begin: int, stop: int, 
         for piece in pieces(node, begin, min(stop, node.size)):
             found[piece.start] = piece
             end = piece.start + piece.length
-            steps |= set(range(piece.start, end, PIECE)) if piece.data else {piece.start}
+            steps |= {piece.start} if piece.zero else set(range(piece.start, end, PIECE))
         kinds.append(found)
     ordered = sorted(steps)
-    present, data = [False, False], [False, False]
+    present, zero = [False, False], [True, True]
     for offset, end in pairwise(ordered):
         for number, found in enumerate(kinds):
             if offset in found:
-                present[number], data[number] = found[offset].present, found[offset].data
+                present[number], zero[number] = found[offset].present, found[offset].zero
         if strict and present[0] != present[1]:
             return f"Strict mode: Offset {offset} allocation mismatch!"
-        if any(data):
+        if not all(zero):
             length = end - offset
             contents = [_read(node, offset, length) for node in (first, second)]
             if contents[0] != contents[1]:

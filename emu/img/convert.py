@@ -144,9 +144,9 @@ class Copy:
             if self.top_only and (piece.depth or not piece.present):
                 continue
             end = piece.start + piece.length
-            for start in range(piece.start, end, PIECE) if piece.data else [piece.start]:
-                length = min(PIECE, end - start) if piece.data else piece.length
-                yield start, length, self._read(start, length) if piece.data else None
+            for start in [piece.start] if piece.zero else range(piece.start, end, PIECE):
+                length = piece.length if piece.zero else min(PIECE, end - start)
+                yield start, length, None if piece.zero else self._read(start, length)
                 self.progress.update((start + length) / size)
 
     def _read(self, start: int, length: int) -> bytes:

@@ -130,7 +130,7 @@ def show_map(words: list[str]) -> int:
     for piece in found:
         if piece.data and piece.place is None:
             raise UserError("File contains external, encrypted or compressed clusters.")
-        if piece.data:
+        if not piece.zero:
             numbers = (piece.start, piece.length, piece.place or 0)
             print(*(f"{number:#x}".ljust(16) if number else "0".ljust(16) for number in numbers),
                   piece.path, sep="")

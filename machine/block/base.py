@@ -20,8 +20,9 @@ class BlockError(OSError):
         return str(self.strerror)
 
 
-# What an extent of a device is: ABSENT is for the backing file to say, else it reads as zeros.
-DATA, ZERO_DATA, ABSENT = range(3)
+# What an extent of a device is: ABSENT is for the backing file to say, else it reads as zeros;
+# HOLE are data of which the host's file system knows that nobody has written them yet.
+DATA, ZERO_DATA, ABSENT, HOLE = range(4)
 
 
 class Extent(NamedTuple):

@@ -1,7 +1,7 @@
 """Bringing what an image has of its own into its backing file."""
 from collections.abc import Callable
 
-from pyemu.machine.block.base import ABSENT, ZERO_DATA, BlockDevice
+from pyemu.machine.block.base import ABSENT, HOLE, ZERO_DATA, BlockDevice
 
 PIECE = 2 << 20  # bytes that are copied at once
 
@@ -17,7 +17,7 @@ def commit(top: BlockDevice, base: BlockDevice,
     offset = 0
     while offset < top.size:
         extent = top.extent(offset, min(top.size, offset + PIECE))
-        if extent.kind == ZERO_DATA:
+        if extent.kind in (ZERO_DATA, HOLE):
             base.write_zeroes(offset, extent.length)
         elif extent.kind != ABSENT:
             base.write(offset, top.read(offset, extent.length))

@@ -2,7 +2,7 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from pyemu.machine.block.base import ABSENT, DATA, BlockDevice
+from pyemu.machine.block.base import ABSENT, DATA, HOLE, BlockDevice
 from pyemu.machine.block.qcow2 import Qcow2
 
 
@@ -55,6 +55,6 @@ def _piece(node: BlockDevice, start: int, end: int) -> Piece:
             return Piece(start, extent.length, depth, False, True, False, None, "")
         limit = min(limit, node.size)
     file = node.file if isinstance(node, Qcow2) else node
-    data = extent.kind == DATA
-    return Piece(start, extent.length, depth, extent.kind != ABSENT, not data, data, extent.place,
-                 getattr(file, "path", ""))
+    kind = extent.kind
+    return Piece(start, extent.length, depth, kind != ABSENT, kind != DATA, kind in (DATA, HOLE),
+                 extent.place, getattr(file, "path", ""))

@@ -2,11 +2,14 @@
 
 Source: QEMU's docs/interop/qcow2.txt.
 """
-from pyemu.machine.block.base import ABSENT, DATA, SECTOR, ZERO_DATA, BlockDevice, Extent
+from functools import cached_property
+
+from pyemu.machine.block.base import ABSENT, DATA, HOLE, SECTOR, ZERO_DATA, BlockDevice, Extent
 from pyemu.machine.block.lru import Lru
 from pyemu.machine.block.qcow2_compression import decompressor
 from pyemu.machine.block.qcow2_header import Header
 from pyemu.machine.block.qcow2_map import COMPRESSED, NORMAL, UNALLOCATED, ClusterMap
+from pyemu.machine.block.qcow2_refcounts import Refcounts
 from pyemu.machine.block.qcow2_tables import corrupt
 from pyemu.machine.block.raw import RawFile
 from pyemu.trace.hooks import (
@@ -60,9 +63,25 @@ class Qcow2Reader(BlockDevice):
     def extent(self, offset: int, end: int) -> Extent:
         kind, place, count = self.map.find(offset, end)
         if kind == NORMAL:
+            below = self.file.extent(place, place + count) if self._preallocated else None
+            if below:
+                return Extent(below.length, HOLE if below.kind == ZERO_DATA else DATA, place)
             return Extent(count, DATA, place)
         kinds = {COMPRESSED: DATA, UNALLOCATED: ABSENT}
         return Extent(count, kinds.get(kind, ZERO_DATA), None)
+
+    @cached_property
+    def _preallocated(self) -> bool:
+        """Whether many more clusters are counted than the file has room for on the host's disk.
+
+        Then it is worth asking the host which of them hold anything. The margin is QEMU's.
+        """
+        there = self.file.allocated() // self.header.cluster_size
+        try:
+            counted = Refcounts(self.file, self.header).counted()
+        except OSError:
+            return False
+        return counted >= max(there * 10 // 9, there + 2)
 
     def _read_backing(self, backing: BlockDevice, offset: int, count: int) -> bytes:
         """The backing file may be shorter; zeros follow it."""

@@ -200,6 +200,17 @@ class Refcounts:
         self.moved = False
         self._new_entries.clear()
 
+    def counted(self) -> int:
+        """How many clusters of the file have a count."""
+        total = 0
+        clusters = min(-(-self.file.length // self.header.cluster_size),
+                       len(self.table) << self.block_bits)
+        for index, start, stop in self._spans(0, clusters):
+            place = self._place(index)
+            if place:
+                total += stop - start - self.blocks.get(place)[start:stop].count(0)
+        return total
+
     def owner(self, cluster: int) -> str:
         """Which of the tables here a cluster of the file holds; "" for none."""
         if cluster in self._block_clusters:

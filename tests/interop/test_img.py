@@ -47,6 +47,8 @@ def images(tmp_path):
             ("qemu-io", "-c", "write -P 3 64k 128k", "-c", "write -z 1M 64k", "a.qcow2"),
             ("qemu-img", "snapshot", "-c", "first", "a.qcow2"),
             ("qemu-io", "-c", "write -P 4 2M 100k", "a.qcow2"),
+            ("qemu-img", "create", "-f", "qcow2", "-o", "preallocation=metadata", "p.qcow2", "4M"),
+            ("qemu-io", "-c", "write -P 6 1M 200k", "p.qcow2"),
             ("qemu-img", "create", "-f", "raw", "r.raw", "1M"),
             ("qemu-io", "-f", "raw", "-c", "write -P 5 256k 64k", "r.raw"),
             ("qemu-img", "convert", "-c", "-O", "qcow2", "a.qcow2", "c.qcow2")):
@@ -56,11 +58,11 @@ def images(tmp_path):
 
 @pytest.mark.parametrize("words", [
     "info a.qcow2", "info base.qcow2", "info r.raw", "info --backing-chain a.qcow2",
-    "map a.qcow2", "map base.qcow2", "map r.raw", "map c.qcow2",
+    "map a.qcow2", "map base.qcow2", "map r.raw", "map c.qcow2", "map p.qcow2",
     "check a.qcow2", "check base.qcow2", "check c.qcow2", "check -f raw r.raw", "check -q a.qcow2",
     "snapshot -l a.qcow2", "snapshot base.qcow2", "compare a.qcow2 base.qcow2",
     "compare a.qcow2 a.qcow2", "compare a.qcow2 c.qcow2", "compare a.qcow2 r.raw",
-    "compare -s a.qcow2 r.raw", "compare -q a.qcow2 base.qcow2",
+    "compare -s a.qcow2 r.raw", "compare p.qcow2 base.qcow2", "compare -q a.qcow2 base.qcow2",
     "foo", "", "info", "info nosuch", "create x.qcow2", "create -f foo x 1M", "info -f foo a.qcow2",
     "create -f qcow2 -o foo=bar x 1M", "resize base.qcow2 1M",
     "snapshot -d nosuch a.qcow2", "snapshot -a nosuch a.qcow2", "snapshot -c x -a y a.qcow2",
@@ -74,7 +76,7 @@ def test_the_same_answers(images, words):
 
 @pytest.mark.parametrize("words", [
     "info a.qcow2", "info r.raw", "info --backing-chain a.qcow2", "map a.qcow2", "map r.raw",
-    "map c.qcow2", "map --start-offset 1M --max-length 3M a.qcow2", "check a.qcow2",
+    "map c.qcow2", "map p.qcow2", "map --start-offset 1M --max-length 3M a.qcow2", "check a.qcow2",
     "check c.qcow2"])
 def test_the_same_json(images, words):
     as_json(*words.split(), cwd=images)
