@@ -20,12 +20,10 @@ from pyemu.trace.grammar import Event
 from pyemu.trace.ringfile import (
     DROPPED_ID,
     RECORD,
-    RING_HEADER,
-    RING_SUFFIX,
     TYPE_BYTES,
     TYPE_EVENT,
     RingFile,
-    is_alive,
+    is_being_recorded,
 )
 
 FILE_HEADER = struct.Struct("=QQQ")
@@ -174,7 +172,7 @@ class TraceReader:
         table = _Table(self._by_name, {}, self._problem)
         at = FILE_HEADER.size
         while True:
-            ended = not self._is_being_written()
+            ended = not is_being_recorded(self.path)
             self._data = self._map()
             end = self._whole_records(at, len(self._data))
             yield from self._records(table, at, end)
@@ -194,14 +192,6 @@ class TraceReader:
             record = table.decode(raw, 0, event, ns, pid, RECORD.size, len(raw))
             if record is not None:
                 yield record
-
-    def _is_being_written(self) -> bool:
-        try:
-            with open(self.path + RING_SUFFIX, "rb") as file:
-                pid = RING_HEADER.unpack(file.read(RING_HEADER.size))[2]
-        except (OSError, struct.error):
-            return False
-        return is_alive(pid)
 
     def _whole_records(self, at: int, end: int) -> int:
         """Where the last record that is all there ends."""

@@ -1,7 +1,7 @@
 """The ring file of a process that has ended without closing its trace: trace/native/lanes.h."""
+import fcntl
 import heapq
 import mmap
-import os
 import struct
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -44,7 +44,7 @@ class RingFile:
             ring = cls(data, path)
         except (OSError, ValueError, struct.error):
             return None
-        return None if is_alive(ring.pid) else ring
+        return None if is_being_recorded(trace) else ring
 
     def records(self, problem: Problem) -> Iterator[tuple[int, bytes]]:
         """(time, bytes) of the records that had not been written yet, in the order of time."""
@@ -79,11 +79,11 @@ class RingFile:
                 + dropped.to_bytes(8, "little")
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        pass
-    return True
+def is_being_recorded(trace: str) -> bool:
+    """Whether a process records into this file: then it has locked it. Raises OSError."""
+    with open(trace, "rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

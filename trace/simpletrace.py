@@ -228,6 +228,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--follow", action="store_true",
                         help="go on until the process that is being traced ends")
     options = parser.parse_args(arguments)
+    if options.follow and options.no_header:
+        parser.error("argument --follow: not allowed with argument --no-header")
     write = sys.stdout.write
     if options.pretty:
         show = as_pretty(write)

@@ -347,6 +347,15 @@ def test_nothing_is_lost_by_kill_9(count, more, capfd):
     assert "recovered" in capfd.readouterr().err or not more
 
 
+def test_another_process_of_that_number_hides_nothing(capfd):
+    subprocess.run([sys.executable, "-c", VICTIM, "10", ""])
+    with open("killed.ring", "r+b") as file:
+        file.seek(12)
+        file.write(os.getpid().to_bytes(4, "little"))
+    assert [args for _, *args in decode("killed")] == [["x", n] for n in range(10)]
+    assert "10 records recovered" in capfd.readouterr().err
+
+
 def test_an_exception_or_an_exit_loses_nothing():
     result = subprocess.run([sys.executable, "-c", VICTIM.replace(
         "os.kill(os.getpid(), signal.SIGKILL)", "raise SystemExit(3)"), "100", ""])
